@@ -1,0 +1,177 @@
+"""The command `wav2small`: arguments in, rows or one-line errors out; the work is done elsewhere."""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import Wav2SmallError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Tiny models that hear how something is said: arousal, dominance and valence from speech.",
+)
+
+
+class Format(str, Enum):
+    """Formats of `predict`."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
+
+
+class Dtype(str, Enum):
+    """Which ONNX file of a checkpoint."""
+
+    fp32 = "fp32"
+    q8 = "q8"
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except Wav2SmallError as error:
+        complain(str(error))
+        sys.exit(1)
+
+
+def complain(message: str) -> None:
+    """Print one line to stderr."""
+    typer.echo(f"wav2small: {' '.join(message.split())}", err=True)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turn a missing package into the line that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Wav2SmallError(f"this command needs {error.name}: pip install 'wav2small[{extra}]'") from error
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched), or - for stdin.")],
+    model: Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; default: the bundled one.")] = None,
+    dtype: Annotated[Dtype, typer.Option(help="ONNX file: float or 8 bit.")] = Dtype.fp32,
+    format: Annotated[Format | None, typer.Option(help="Default: as --output ends, else a table.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")] = None,
+    timeline: Annotated[bool, typer.Option("--timeline", help="One row a window, for audio of any length.")] = False,
+    window: Annotated[float, typer.Option(help="Length of a window of the timeline, in s.")] = 5.0,
+    hop: Annotated[float, typer.Option(help="From window to window of the timeline, in s.")] = 1.0,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Files at once.")] = os.cpu_count() or 1,
+) -> None:
+    """Arousal, dominance and valence of recordings."""
+    from . import formats
+    from .predictor import load
+
+    kind = format.value if format else formats.format_of(output) if output else "table"
+    if kind == "parquet" and output is None:
+        raise Wav2SmallError("Parquet is not for a terminal: name a file with --output")
+    files = find_audio(paths)
+    predictor = load(model, dtype=dtype.value)
+
+    def answer(file: str) -> Any:
+        try:
+            source = sys.stdin.buffer.read() if file == "-" else file
+            return predictor.timeline(source, window, hop) if timeline else [predictor(source)]
+        except Wav2SmallError as error:
+            return Wav2SmallError(str(error).replace("<bytes>", "standard input"))
+
+    rows: list[formats.Row] = []
+    errors: list[Wav2SmallError] = []
+    for file, result in zip(files, in_order(answer, files, threads), strict=True):
+        if isinstance(result, Wav2SmallError):
+            errors.append(result)
+        else:
+            rows += [(file, prediction) for prediction in result]
+    if rows:
+        write(rows, kind, output)
+    if rows and plot:
+        from .plot import plot as draw
+
+        draw(rows, plot)
+    for error in errors:
+        complain(str(error))
+    if errors:
+        if len(files) > 1:
+            complain(f"{len(errors)} of {len(files)} files could not be read")
+        raise typer.Exit(1)
+
+
+def find_audio(paths: list[str]) -> list[str]:
+    """Turn arguments into files: a folder stands for the audio files below it, sorted."""
+    from .audio import SUFFIXES
+
+    files: list[str] = []
+    for path in paths:
+        if path != "-" and Path(path).is_dir():
+            found = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            if not found:
+                raise Wav2SmallError(f"{path} holds no audio files ({', '.join(sorted(SUFFIXES))})")
+            files += found
+        else:
+            files.append(path)
+    return files
+
+
+def in_order(answer, files: list[str], threads: int) -> Iterator[Any]:
+    """Answer files on some threads, in order, with a progress bar where there are many."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from track(
+            pool.map(answer, files),
+            "predicting",
+            total=len(files),
+            console=console,
+            transient=True,
+            disable=len(files) < 10 or not console.is_terminal,
+        )
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def write(rows: list, kind: Any, output: Path | None) -> None:
+    """Write rows to a file, whole or not at all, or to stdout."""
+    from . import formats
+    from .atomic import whole_file
+
+    if output:
+        with whole_file(output) as temporary:
+            temporary.write_bytes(formats.render(rows, kind))
+    elif kind == "table":
+        from rich.console import Console
+
+        Console().print(formats.table(rows))
+    else:
+        sys.stdout.buffer.write(formats.render(rows, kind))
+        sys.stdout.buffer.flush()
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="Folder or Hub id of a published checkpoint.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
+) -> None:
+    """Turn a published checkpoint in its original key layout into one of ours."""
+    with needs("torch"):
+        from .convert_checkpoint import convert as run
+    run(source, out, revision)
+    typer.echo(f"wrote {out}")

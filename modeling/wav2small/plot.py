@@ -1,0 +1,76 @@
+"""A picture of predictions: arousal, dominance and valence over time, and where they lie in the plane."""
+
+from pathlib import Path
+
+from .atomic import whole_file
+from .errors import Wav2SmallError
+from .formats import Row
+
+MAX_FILES = 24
+COLORS = {"arousal": "#d1495b", "dominance": "#30638e", "valence": "#2e933c"}
+SUFFIXES = {".png", ".svg", ".pdf"}
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Draw one strip a file (A/D/V over time) beside the arousal-valence plane, and save it.
+
+    Args:
+        rows: predictions by file, in order of time; at most 24 files.
+        path: ends in .png, .svg or .pdf.
+
+    Raises:
+        Wav2SmallError: for more files, another suffix, or without matplotlib.
+    """
+    try:
+        from matplotlib import colormaps
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise Wav2SmallError("a plot needs matplotlib: pip install 'wav2small[report]'") from error
+    if path.suffix.lower() not in SUFFIXES:
+        raise Wav2SmallError(f"{path}: a plot is saved as one of {', '.join(sorted(SUFFIXES))}")
+    files: dict[str, list] = {}
+    for file, prediction in rows:
+        files.setdefault(file, []).append(prediction)
+    if len(files) > MAX_FILES:
+        raise Wav2SmallError(f"{len(files)} files are too many for one plot: choose up to {MAX_FILES}")
+
+    figure = Figure(figsize=(12, max(5.5, 0.75 * len(files) + 1)), layout="constrained")
+    time_side, plane_side = figure.subfigures(1, 2, width_ratios=[1.15, 1])
+    strips = time_side.subplots(len(files), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    plane = plane_side.subplots()
+    tints = colormaps["turbo"].resampled(len(files) + 2)
+    for i, (strip, (file, predictions)) in enumerate(zip(strips, files.items(), strict=True)):
+        middles = [(p.start + p.end) / 2 for p in predictions]
+        for name, color in COLORS.items():
+            values = [getattr(p, name) for p in predictions]
+            if len(predictions) == 1:  # one answer holds for the whole clip
+                strip.hlines(values, predictions[0].start, predictions[0].end, color=color, lw=2.5, label=name)
+            else:
+                strip.plot(middles, values, "o-", color=color, ms=3, lw=1.5, label=name)
+        strip.set_title(Path(file).name, fontsize=8, loc="left", pad=2)
+        strip.set(ylim=(-0.05, 1.05), yticks=[0, 0.5, 1])
+        strip.tick_params(labelsize=7)
+        strip.grid(alpha=0.3)
+        valence, arousal = [p.valence for p in predictions], [p.arousal for p in predictions]
+        hollow = "none" if all(p.silent for p in predictions) else tints(i + 1)
+        plane.plot(valence, arousal, "-", color=tints(i + 1), alpha=0.5, lw=1)
+        plane.scatter(valence, arousal, s=36, facecolor=hollow, edgecolor=tints(i + 1), label=Path(file).name, zorder=3)
+    strips[-1].set_xlabel("time (s)")
+    strips[0].legend(ncols=3, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+    _dress(plane)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def _dress(plane) -> None:
+    """Axes, midlines and the meaning of the corners of the arousal-valence plane."""
+    plane.axhline(0.5, color="0.6", lw=0.8)
+    plane.axvline(0.5, color="0.6", lw=0.8)
+    low_x, high_x = plane.get_xlim()
+    low_y, high_y = plane.get_ylim()
+    plane.set(xlim=(min(0, low_x), max(1, high_x)), ylim=(min(0, low_y), max(1, high_y)), aspect="equal")
+    plane.set(xlabel="valence: negative to positive", ylabel="arousal: calm to excited")
+    for x, y, text in ((0, 1, "tense"), (1, 1, "elated"), (0, 0, "sad"), (1, 0, "calm")):
+        plane.annotate(text, (x, y), (10 if x == 0 else -10, -14 if y else 6), textcoords="offset points",
+                       ha="right" if x else "left", color="0.5", fontsize=10, style="italic")  # fmt: skip
+    plane.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)

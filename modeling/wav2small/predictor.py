@@ -1,0 +1,234 @@
+"""Arousal, dominance and valence from a waveform, by ONNX Runtime and numpy alone."""
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+import onnxruntime
+import soxr
+
+from . import audio
+from .errors import Wav2SmallError
+from .timeline import Slicer, Stream, Windows
+
+BUNDLED = Path(__file__).parent / "pretrained"
+FILES = {"fp32": "onnx/model.onnx", "q8": "onnx/model_quantized.onnx"}  # the names of transformers.js
+LABELS = ("arousal", "dominance", "valence")
+MIN_SECONDS = 0.1
+MAX_SECONDS = 600.0  # in one piece; a timeline has no limit
+BATCH = 8
+SILENCE = 2 / 32768  # a signal that stays within one 16-bit step up and down is digital silence
+
+Dtype = Literal["fp32", "q8"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How a stretch of speech sounds.
+
+    Attributes:
+        arousal: calm (0) to excited (1); not clipped.
+        dominance: weak (0) to strong (1); not clipped.
+        valence: negative (0) to positive (1); not clipped.
+        start: of the stretch, in s.
+        end: of the stretch, in s.
+        silent: true if the stretch is digital silence, so that the numbers say nothing.
+    """
+
+    arousal: float
+    dominance: float
+    valence: float
+    start: float
+    end: float
+    silent: bool
+
+    def as_dict(self) -> dict[str, float | bool]:
+        """All fields by name."""
+        return asdict(self)
+
+    def as_array(self) -> np.ndarray:
+        """(3,) float32: arousal, dominance, valence."""
+        return np.array([self.arousal, self.dominance, self.valence], np.float32)
+
+
+def load(
+    source: str | Path | None = None, *, dtype: Dtype = "fp32", threads: int = 1, revision: str | None = None
+) -> "Predictor":
+    """Load a checkpoint for inference without torch.
+
+    Args:
+        source: a checkpoint folder, or an id on the Hub ("org/name"); `None` for the checkpoint in this package.
+        dtype: which ONNX file: "fp32" (`onnx/model.onnx`) or "q8" (`onnx/model_quantized.onnx`).
+        threads: of ONNX Runtime within one forward pass.
+        revision: branch, tag or commit on the Hub.
+
+    Raises:
+        Wav2SmallError: if the checkpoint cannot be found, or is not a model of arousal, dominance and valence.
+    """
+    if dtype not in FILES:
+        raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(FILES)}")
+    if source is None:
+        folder = BUNDLED
+    elif Path(source).is_dir():
+        folder = Path(source)
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and not str(source).startswith("."):
+        folder = _download(str(source), dtype, revision)
+    else:
+        raise Wav2SmallError(f"{source} is neither a folder nor an id on the Hub such as org/name")
+    return Predictor(folder, dtype=dtype, threads=threads)
+
+
+def _download(repo: str, dtype: Dtype, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        wanted = ["config.json", FILES[dtype]]
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise Wav2SmallError(
+            f"{repo} is no folder here and cannot be loaded from the Hub ({reason}): check the name, "
+            "the network, and `hf auth login` if it is private"
+        ) from None
+
+
+class Predictor:
+    """A model ready to run: call it with audio; see [`load`].
+
+    A predictor can be used from several threads at once.
+
+    Args:
+        folder: with `config.json` and the ONNX file.
+        dtype: which ONNX file, see [`load`].
+        threads: of ONNX Runtime within one forward pass.
+
+    Raises:
+        Wav2SmallError: if a file is missing or is not one of ours.
+    """
+
+    def __init__(self, folder: Path, *, dtype: Dtype = "fp32", threads: int = 1):
+        config_file, model_file = folder / "config.json", folder / FILES[dtype]
+        for file in (config_file, model_file):
+            if not file.is_file():
+                raise Wav2SmallError(f"{folder} has no {file.relative_to(folder)}: it is not a complete checkpoint")
+        try:
+            config = json.loads(config_file.read_text(encoding="utf-8"))
+            labels = tuple(config["id2label"][str(i)] for i in range(len(LABELS)))
+            self.sampling_rate = int(config["sampling_rate"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Wav2SmallError(f"{config_file} is not the config of a model of ours ({error!r})") from None
+        if labels != LABELS:
+            raise Wav2SmallError(f"{config_file} has the labels {labels}, not {LABELS}")
+        self.file = model_file
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has no public base class for its errors
+            raise Wav2SmallError(f"{model_file} is not an ONNX model that loads ({error})") from None
+
+    @overload
+    def __call__(self, source: list) -> list[Prediction]: ...
+    @overload
+    def __call__(self, source: Any) -> Prediction: ...
+    def __call__(self, source):
+        """Predict one clip, or a list of clips.
+
+        Args:
+            source: a path, the bytes of a file, a binary file object, or `(array, rate)`, see `wav2small.audio.read`;
+                or a list of these. 0.1 s to 10 minutes each.
+
+        Returns:
+            A [`Prediction`], or a list of them in the order of the list. Clips of equal length share a forward pass.
+
+        Raises:
+            Wav2SmallError: if the audio cannot be read, is too short or too long; the message names it.
+        """
+        if not isinstance(source, list):
+            return self._answer([(0, self._read(source))])[0]
+        answers: list[Prediction] = []
+        for i in range(0, len(source), BATCH):
+            answers += self._answer([(0, self._read(one)) for one in source[i : i + BATCH]])
+        return answers
+
+    def timeline(self, source: Any, window: float = 5.0, hop: float = 1.0) -> list[Prediction]:
+        """Predict window by window; memory does not grow with the audio.
+
+        Args:
+            source: one clip of any length, at least 0.1 s, as in a call.
+            window: length of a window, in s.
+            hop: from the start of one window to the start of the next, in s.
+
+        Returns:
+            One prediction a window. The last window ends with the audio; audio shorter than a window gives one row.
+
+        Raises:
+            Wav2SmallError: as in a call, and if `window` or `hop` is out of range.
+        """
+        stream = self.stream(window, hop)
+        rows: list[Prediction] = []
+        seconds = 0.0
+        for block in audio.stream(source, self.sampling_rate):
+            seconds += len(block) / self.sampling_rate
+            rows += stream.push(block)
+        self._check_length(source, seconds)
+        return rows + stream.flush()
+
+    def stream(self, window: float = 5.0, hop: float = 1.0, sampling_rate: int | None = None) -> Stream:
+        """Start a stream for audio that arrives while it is spoken: `push` blocks, `flush` at the end.
+
+        Args:
+            window: length of a window, in s, at least 0.1.
+            hop: from the start of one window to the start of the next, in s.
+            sampling_rate: of the blocks, in Hz; `None` for the model's.
+        """
+        if not window >= MIN_SECONDS:
+            raise Wav2SmallError(f"window={window}: it must be at least {MIN_SECONDS} s")
+        if not hop * self.sampling_rate >= 1:
+            raise Wav2SmallError(f"hop={hop}: it must be above 0 s")
+        rate = self.sampling_rate
+        slicer = Slicer(round(window * rate), round(hop * rate), round(MIN_SECONDS * rate))
+        if sampling_rate in (None, rate):
+            return Stream(self._answer, slicer, None)
+        resampler = soxr.ResampleStream(sampling_rate, rate, 1, dtype="float32", quality="HQ")
+        return Stream(self._answer, slicer, resampler.resample_chunk)
+
+    def _read(self, source: Any) -> np.ndarray:
+        blocks, samples = [], 0
+        for block in audio.stream(source, self.sampling_rate):
+            blocks.append(block)
+            samples += len(block)
+            if samples > MAX_SECONDS * self.sampling_rate:
+                raise Wav2SmallError(
+                    f"{audio.name(source)} is longer than {MAX_SECONDS / 60:.0f} minutes: predict a timeline instead"
+                )
+        self._check_length(source, samples / self.sampling_rate)
+        return np.concatenate(blocks)
+
+    @staticmethod
+    def _check_length(source: Any, seconds: float) -> None:
+        if seconds < MIN_SECONDS:
+            raise Wav2SmallError(f"{audio.name(source)} is {seconds:.3f} s long: at least {MIN_SECONDS} s are needed")
+
+    def _answer(self, windows: Windows) -> list[Prediction]:
+        """Predict (first sample, samples) windows: those of equal length together, for the file knows no padding."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for i, (_, samples) in enumerate(windows):
+            groups[len(samples)].append(i)
+        answers: dict[int, Prediction] = {}
+        for group in groups.values():
+            for first in range(0, len(group), BATCH):
+                members = group[first : first + BATCH]
+                batch = np.stack([windows[i][1] for i in members])
+                logits = self._session.run(["logits"], {"input_values": batch})[0]
+                silent = np.ptp(batch, axis=1) <= SILENCE
+                for i, values, quiet in zip(members, logits.tolist(), silent.tolist(), strict=True):
+                    start, end = windows[i][0], windows[i][0] + batch.shape[1]
+                    answers[i] = Prediction(*values, start / self.sampling_rate, end / self.sampling_rate, quiet)
+        return [answers[i] for i in range(len(windows))]

@@ -1,0 +1,1 @@
+"""Makes a student: recipe, corpora, distillation, evaluation, export and publishing."""
