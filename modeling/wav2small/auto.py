@@ -2,7 +2,7 @@
 
 from transformers import AutoConfig, AutoModelForAudioClassification
 
-from .configuration_wav2small import Wav2SmallConfig
+from .configuration_wav2small import Wav2SmallConfig as Wav2SmallConfig
 from .modeling_wav2small import Wav2SmallForAudioClassification
 
 MODELS = (Wav2SmallForAudioClassification,)

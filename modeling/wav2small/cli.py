@@ -5,9 +5,8 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,22 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tiny models that hear how something is said: arousal, dominance and valence from speech.",
 )
-
-
-class Format(str, Enum):
-    """Formats of `predict`."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    parquet = "parquet"
-
-
-class Dtype(str, Enum):
-    """Which ONNX file of a checkpoint."""
-
-    fp32 = "fp32"
-    q8 = "q8"
 
 
 def main() -> None:
@@ -64,8 +47,10 @@ def needs(extra: str) -> Iterator[None]:
 def predict(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched), or - for stdin.")],
     model: Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; default: the bundled one.")] = None,
-    dtype: Annotated[Dtype, typer.Option(help="ONNX file: float or 8 bit.")] = Dtype.fp32,
-    format: Annotated[Format | None, typer.Option(help="Default: as --output ends, else a table.")] = None,
+    dtype: Annotated[Literal["fp32", "q8"], typer.Option(help="ONNX file: float or 8 bit.")] = "fp32",
+    format: Annotated[
+        Literal["table", "json", "csv", "parquet"] | None, typer.Option(help="Default: as --output ends, else a table.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")] = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="One row a window, for audio of any length.")] = False,
     window: Annotated[float, typer.Option(help="Length of a window of the timeline, in s.")] = 5.0,
@@ -77,11 +62,11 @@ def predict(
     from . import formats
     from .predictor import load
 
-    kind = format.value if format else formats.format_of(output) if output else "table"
+    kind = format or (formats.format_of(output) if output else "table")
     if kind == "parquet" and output is None:
         raise Wav2SmallError("Parquet is not for a terminal: name a file with --output")
     files = find_audio(paths)
-    predictor = load(model, dtype=dtype.value)
+    predictor = load(model, dtype=dtype)
 
     def answer(file: str) -> Any:
         try:

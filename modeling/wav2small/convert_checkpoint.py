@@ -80,7 +80,14 @@ def read_weights(file: Path, source: str) -> dict[str, torch.Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError, torch.serialization.pickle.UnpicklingError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        OSError,
+        torch.serialization.pickle.UnpicklingError,
+    ) as error:
         reason = str(error).strip().splitlines()[0]
         raise Wav2SmallError(f"{source}: {file.name} is not a readable file of weights ({reason})") from None
 

@@ -48,6 +48,8 @@ class LogMel(nn.Module):
         f_max: upper edge of the highest band, in Hz.
     """
 
+    mel: torch.Tensor  # (bins, bands)
+
     def __init__(self, sampling_rate: int, n_fft: int, hop_length: int, n_mels: int, f_min: float, f_max: float):
         super().__init__()
         self.sampling_rate, self.n_fft, self.hop_length = sampling_rate, n_fft, hop_length

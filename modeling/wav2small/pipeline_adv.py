@@ -3,6 +3,7 @@
 from transformers import Pipeline
 
 from .audio import read
+from .errors import Wav2SmallError
 
 
 class AdvPipeline(Pipeline):
@@ -25,7 +26,9 @@ class AdvPipeline(Pipeline):
         """Read one clip: (1, samples) with its mask."""
         sampling_rate = self.feature_extractor.sampling_rate
         if isinstance(inputs, dict):
-            array = inputs["raw"] if "raw" in inputs else inputs["array"]
+            array = inputs.get("raw", inputs.get("array"))
+            if array is None or "sampling_rate" not in inputs:
+                raise Wav2SmallError(f'a dict must have "array" and "sampling_rate", not {sorted(inputs)}')
             inputs = (array, inputs["sampling_rate"])
         elif hasattr(inputs, "__array__"):
             inputs = (inputs, sampling_rate)

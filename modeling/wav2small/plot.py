@@ -35,7 +35,7 @@ def plot(rows: list[Row], path: Path) -> None:
         raise Wav2SmallError(f"{len(files)} files are too many for one plot: choose up to {MAX_FILES}")
 
     figure = Figure(figsize=(12, max(5.5, 0.75 * len(files) + 1)), layout="constrained")
-    time_side, plane_side = figure.subfigures(1, 2, width_ratios=[1.15, 1])
+    time_side, plane_side = figure.subfigures(1, 2, width_ratios=[1.15, 1])  # type: ignore[misc]
     strips = time_side.subplots(len(files), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     plane = plane_side.subplots()
     tints = colormaps["turbo"].resampled(len(files) + 2)

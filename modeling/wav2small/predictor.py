@@ -230,5 +230,7 @@ class Predictor:
                 silent = np.ptp(batch, axis=1) <= SILENCE
                 for i, values, quiet in zip(members, logits.tolist(), silent.tolist(), strict=True):
                     start, end = windows[i][0], windows[i][0] + batch.shape[1]
-                    answers[i] = Prediction(*values, start / self.sampling_rate, end / self.sampling_rate, quiet)
+                    arousal, dominance, valence = values
+                    seconds = (start / self.sampling_rate, end / self.sampling_rate)
+                    answers[i] = Prediction(arousal, dominance, valence, *seconds, silent=quiet)
         return [answers[i] for i in range(len(windows))]

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import torch
+
 from wav2small.atomic import whole_file
 
 OPSET = 17

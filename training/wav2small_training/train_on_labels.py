@@ -17,6 +17,7 @@ import typer
 from rich.progress import track
 from scipy.signal import butter, fftconvolve, sosfilt
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
 from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
 from wav2small.audio import read
 
@@ -172,7 +173,7 @@ def train(
             history.append({"step": step, "loss": round(loss.item(), 3), **scores(average.module, held_out["emodb"])})
             typer.echo(json.dumps(history[-1]))
 
-    student = average.module.eval().to(memory_format=torch.contiguous_format)
+    student = average.module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     student.save_pretrained(out)
     report = {
         "trained_on": {corpus: len(group) for corpus, group in zip(CORPORA, groups, strict=True)},

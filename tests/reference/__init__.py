@@ -1,0 +1,1 @@
+"""Independent readings of what was published, to hold our models against."""
