@@ -34,7 +34,7 @@ format: $(READY)
 	$(VENV)/bin/ruff check --fix .
 
 bench: $(READY)
-	$(VENV)/bin/python -m wav2small_training.benchmark
+	$(VENV)/bin/python -m wav2small_training.benchmark $(firstword $(wildcard ../shared/speech/emodb) examples)
 
 clean:
 	rm -rf $(VENV) $(VENV5) out dist

@@ -1,0 +1,175 @@
+"""`wav2small predict` and `convert`, as a user runs them."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from reference import wav2small as reference
+from safetensors.torch import save_file
+
+from conftest import RATE, voice_like
+
+COMMAND = Path(sys.executable).with_name("wav2small")
+COLUMNS = ["file", "arousal", "dominance", "valence", "start", "end", "silent"]
+
+
+def run(*arguments, stdin: bytes = b"", code: int = 0) -> subprocess.CompletedProcess:
+    """Run the installed command; it never shows a traceback."""
+    done = subprocess.run([COMMAND, *map(str, arguments)], input=stdin, capture_output=True)
+    stderr = done.stderr.decode()
+    assert "Traceback" not in stderr, stderr
+    assert done.returncode == code, f"exit code {done.returncode}: {stderr}"
+    return done
+
+
+def rows(content: bytes) -> list[dict]:
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+@pytest.fixture
+def folder(tmp_path, wav) -> Path:
+    """Two good files, one of them in a subfolder, two bad ones, and one that is no audio by its name."""
+    place = tmp_path / "recordings"
+    (place / "more").mkdir(parents=True)
+    shutil.copy(wav, place / "a.wav")
+    soundfile.write(place / "more" / "b.flac", voice_like(2, rate=44100), 44100)
+    (place / "bad.wav").write_text("text")
+    (place / "empty.mp3").write_bytes(b"")
+    (place / "notes.txt").write_text("not audio")
+    return place
+
+
+def test_a_table_for_people(wav):
+    output = run("predict", wav).stdout.decode()
+    assert all(word in output for word in ("arousal", "dominance", "valence", "1.5"))
+
+
+def test_csv_json_and_parquet_say_the_same(wav, tmp_path):
+    from pyarrow import parquet
+
+    (row,) = rows(run("predict", wav, "--format", "csv").stdout)
+    assert list(row) == COLUMNS
+    (record,) = json.loads(run("predict", wav, "--format", "json").stdout)
+    run("predict", wav, "--output", tmp_path / "out.parquet")
+    (cells,) = parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    assert record == cells
+    assert {name: str(value) for name, value in record.items()} == row
+
+
+def test_a_folder_is_searched_and_its_bad_files_are_told_at_the_end(folder, tmp_path):
+    done = run("predict", folder, "--output", tmp_path / "out.csv", code=1)
+    found = [Path(row["file"]).name for row in rows((tmp_path / "out.csv").read_bytes())]
+    assert found == ["a.wav", "b.flac"]
+    told = done.stderr.decode().splitlines()
+    assert len(told) == 3
+    assert "bad.wav is not readable audio" in told[0]
+    assert "empty.mp3 is empty" in told[1]
+    assert told[2] == "wav2small: 2 of 4 files could not be read"
+
+
+def test_a_recording_comes_from_standard_input(wav):
+    (row,) = rows(run("predict", "-", "--format", "csv", stdin=wav.read_bytes()).stdout)
+    (expected,) = rows(run("predict", wav, "--format", "csv").stdout)
+    assert row == {**expected, "file": "-"}
+    assert b"standard input is empty" in run("predict", "-", code=1).stderr
+
+
+def test_a_timeline_has_a_row_a_window(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, voice_like(8), RATE)
+    found = rows(run("predict", path, "--timeline", "--window", 4, "--hop", 2, "--format", "csv").stdout)
+    assert [(row["start"], row["end"]) for row in found] == [("0.0", "4.0"), ("2.0", "6.0"), ("4.0", "8.0")]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_plot_is_a_picture(folder, tmp_path, suffix):
+    (folder / "bad.wav").unlink()
+    (folder / "empty.mp3").unlink()
+    picture = tmp_path / f"plot.{suffix}"
+    run("predict", folder, "--timeline", "--window", "0.5", "--hop", "0.25", "--plot", picture)
+    content = picture.read_bytes()
+    if suffix == "png":
+        from matplotlib.image import imread
+
+        pixels = imread(picture)
+        assert pixels.shape[0] > 300 and pixels.shape[1] > 600
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 20, "the picture is empty"
+    else:
+        assert b"a.wav" in content or b"<svg" in content
+
+
+def test_silence_is_marked(examples):
+    (row,) = rows(run("predict", examples / "silence.flac", "--format", "csv").stdout)
+    assert row["silent"] == "True"
+    assert "digital silence" in run("predict", examples / "silence.flac").stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["missing.wav"], "missing.wav: no such file"),
+        (["{wav}", "--model", "nowhere"], "nowhere is neither a folder nor an id"),
+        (["{wav}", "--format", "parquet"], "name a file with --output"),
+        (["{wav}", "--output", "{tmp}/no/folder/out.csv"], "there is no folder"),
+        (["{wav}", "--plot", "{tmp}/plot.txt"], "a plot is saved as one of"),
+        (["{wav}", "--timeline", "--hop", "0"], "hop=0.0: it must be above 0"),
+        (["{tmp}/none"], "holds no audio files"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(arguments, told, wav, tmp_path):
+    (tmp_path / "none").mkdir()
+    done = run("predict", *(str(a).format(wav=wav, tmp=tmp_path) for a in arguments), code=1)
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1 and told in lines[0]
+
+
+def test_an_output_that_fails_leaves_the_old_file_and_nothing_else(folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "plot.txt").write_text("old")
+    run("predict", folder / "a.wav", "--plot", out / "plot.txt", code=1)
+    run("predict", folder / "bad.wav", "--output", out / "new.csv", code=1)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"plot.txt": "old"}
+
+
+def test_many_files_in_threads_keep_their_order(tmp_path):
+    for i in range(12):
+        soundfile.write(tmp_path / f"{i:02}.wav", voice_like(2 - i / 8, seed=i), RATE)
+    many = run("predict", tmp_path, "--format", "csv", "--threads", 4).stdout
+    assert many == run("predict", tmp_path, "--format", "csv", "--threads", 1).stdout
+    assert [Path(row["file"]).stem for row in rows(many)] == [f"{i:02}" for i in range(12)]
+
+
+def test_the_command_imports_neither_torch_nor_matplotlib(wav):
+    code = (
+        "import sys; from wav2small import cli; sys.argv = ['wav2small', 'predict', sys.argv[1]]\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'transformers', 'matplotlib', 'pyarrow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(wav)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_convert_writes_a_checkpoint_that_loads(tmp_path):
+    source = tmp_path / "published"
+    source.mkdir()
+    save_file(reference.random_weights("gram"), source / "model.safetensors")
+    run("convert", source, tmp_path / "ours")
+    assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= set(os.listdir(tmp_path / "ours"))
+    told = run("convert", source, tmp_path / "ours", code=1).stderr.decode()
+    assert "exists already" in told
+
+
+def test_emodb_gives_535_rows(speech, tmp_path):
+    run("predict", speech / "emodb", "--format", "csv", "--output", tmp_path / "out.csv")
+    found = rows((tmp_path / "out.csv").read_bytes())
+    assert len(found) == 535
+    assert all(np.isfinite([float(row[name]) for name in ("arousal", "dominance", "valence")]).all() for row in found)
