@@ -27,6 +27,16 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
 
 
+def swap(new: Path, folder: Path) -> None:
+    """Put the folder `new` in the place of `folder`; a kill in between leaves the old one as `NAME.old`."""
+    old = folder.with_name(f"{folder.name}.old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path` that takes its name at the end, unless an error came.

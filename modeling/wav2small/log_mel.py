@@ -81,6 +81,9 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, frames, bands), in dB; at least `n_fft` samples."""
+        if torch.is_autocast_enabled(waveform.device.type):  # half precision has too few digits for a power spectrum
+            with torch.autocast(waveform.device.type, enabled=False):
+                return self(waveform.float())
         signal = waveform.unsqueeze(1)  # (batch, 1, samples)
         power = self.conv_real(signal).square() + self.conv_imag(signal).square()  # (batch, bins, frames)
         mel = power.transpose(1, 2) @ self.mel  # (batch, frames, bands)

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+
 from wav2small.cli import find_audio
 from wav2small.predictor import BUNDLED
 

@@ -1,0 +1,69 @@
+"""Changes of the audio that a student trains on: mixing, rooms, band limit, noise, clipping, level."""
+
+import random as python_random
+
+import audiomentations
+import numpy as np
+
+from .recipe import Augmentation
+
+RATE = 16000
+
+
+class Augment:
+    """The augmentation of a recipe; the same draw gives the same change.
+
+    Mixing is ours (the second clip comes from the mixture itself); the rest is `audiomentations`, in the order in which
+    a recording meets it: room, band limit of a microphone, noise, clipping, level.
+    """
+
+    def __init__(self, settings: Augmentation):
+        self.settings = settings
+        steps = []
+        if settings.rooms:
+            steps.append(audiomentations.ApplyImpulseResponse(settings.rooms_folder, p=settings.rooms))
+        if settings.band_limit:
+            steps.append(audiomentations.BandPassFilter(100, 4000, min_bandwidth_fraction=0.8, p=settings.band_limit))
+        if settings.noise:
+            low, high = settings.noise_snr_db
+            steps.append(
+                audiomentations.AddBackgroundNoise(
+                    settings.noise_folder, min_snr_db=low, max_snr_db=high, p=settings.noise
+                )
+            )
+        if settings.clipping:
+            steps.append(audiomentations.ClippingDistortion(0, 30, p=settings.clipping))
+        if settings.level:
+            low, high = settings.level_db
+            steps.append(audiomentations.Gain(low, high, p=settings.level))
+        self._steps = audiomentations.Compose(steps)
+
+    def mixes(self, random: np.random.Generator) -> bool:
+        """Draw whether a second clip is added."""
+        return random.random() < self.settings.mix
+
+    def __call__(self, clip: np.ndarray, other: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
+        """Change a clip (samples,), with `other` (any length) mixed in where there is one; the length stays."""
+        if other is not None:
+            clip = clip + self._fit(other, clip, random.uniform(*self.settings.mix_snr_db), random)
+        # audiomentations draws from the global generators
+        seed = int(random.integers(2**32))
+        python_random.seed(seed)
+        np.random.seed(seed)
+        return np.asarray(self._steps(clip, RATE), np.float32)
+
+    @staticmethod
+    def _fit(other: np.ndarray, clip: np.ndarray, snr_db: float, random: np.random.Generator) -> np.ndarray:
+        """Bring `other` to the length of the clip, at a random place, and to this level below it."""
+        placed = np.zeros_like(clip)
+        room = len(clip) - len(other)
+        if room >= 0:
+            start = int(random.integers(room + 1))
+            placed[start : start + len(other)] = other
+        else:
+            start = int(random.integers(-room + 1))
+            placed[:] = other[start : start + len(clip)]
+        power = np.square(placed).mean()
+        if power == 0:
+            return placed
+        return placed * np.sqrt(np.square(clip).mean() / power * 10 ** (-snr_db / 10), dtype=np.float32)

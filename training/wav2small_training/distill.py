@@ -1,0 +1,199 @@
+"""Distillation: a student learns to answer like its teacher (arXiv 2408.13920).
+
+wav2small distill RECIPE [key=value ...] [--resume]
+accelerate launch -m wav2small_training.distill RECIPE [key=value ...] [--resume]
+"""
+
+import json
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torchdata.stateful_dataloader import StatefulDataLoader
+from transformers import get_cosine_schedule_with_warmup
+
+from wav2small.atomic import swap, whole_file
+from wav2small.auto import MODELS
+from wav2small.errors import Wav2SmallError
+
+from . import loop_state
+from .augment import Augment
+from .corpora import RATE
+from .loop_state import LoopState
+from .losses import DistillationLoss
+from .mixture import Mixture, collate
+from .recipe import Recipe, load
+from .targets import HeldOut, Targets, to_device
+
+
+def distill(recipe: Recipe, resume: bool = False) -> LoopState:
+    """Train the student of a recipe.
+
+    The output folder gets `best/` and `last/` (the averaged student, as `save_pretrained` writes it), `recipe.yaml`
+    (all values), `history.json` (CCC to the teacher on held-out clips; the entry of step 0 is the untrained student)
+    and `state/` (to resume from).
+
+    Args:
+        recipe: what to do.
+        resume: go on from the last saved state in the output folder.
+
+    Returns:
+        Where the run stands at its end.
+
+    Raises:
+        Wav2SmallError: if the output folder is taken, there is nothing to resume, or data cannot be read.
+    """
+    out = Path(recipe.output)
+    accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
+    saved = open_folder(out, recipe, resume, accelerator)
+    set_seed(recipe.seed)  # the same student on every process
+    student = make_student(recipe)
+    targets = Targets(recipe, accelerator)
+    held_out = HeldOut(recipe, targets) if accelerator.is_main_process else None
+    loader = make_loader(recipe, targets, accelerator)
+
+    settings = recipe.optimizer
+    weights = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, recipe.steps)
+    student, optimizer = accelerator.prepare(student, optimizer)
+    plain = accelerator.unwrap_model(student)
+    average = AveragedModel(plain, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)
+    objective = DistillationLoss(recipe.loss.ccc, recipe.loss.l2, accelerator)
+    state = LoopState()
+    accelerator.register_for_checkpointing(state, average, schedule)
+    if saved:
+        loop_state.restore(accelerator, loader, saved)
+    accelerator.init_trackers(recipe.name, {"recipe": recipe.to_yaml()})
+
+    begin = time.monotonic() - state.seconds
+    stream = iter(loader)
+    with progress(recipe, accelerator) as bar:
+        while True:
+            last = state.step == recipe.steps
+            if held_out and (last or state.step % recipe.evaluation.every == 0):
+                evaluate(state, held_out, average.module, out)
+            if last or (state.step and state.step % recipe.save_every == 0):
+                state.seconds = time.monotonic() - begin
+                if accelerator.is_main_process:
+                    save_student(average.module, out / "last")
+                loop_state.save(accelerator, loader, out / "state")
+            if last:
+                break
+            batch = to_device(next(stream), accelerator.device)
+            student.train()
+            answers = student(batch["input_values"], batch["attention_mask"]).logits
+            loss = objective(answers, targets(batch))
+            accelerator.backward(loss)
+            accelerator.clip_grad_norm_(student.parameters(), settings.gradient_clip)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            average.update_parameters(plain)
+            state.advance(loss.item() / accelerator.num_processes, batch["skipped"])
+            bar.update(bar.task_ids[0], completed=state.step, loss=f"{state.loss:.3f}", skipped=state.skipped)
+            accelerator.log({"loss": state.loss, "learning_rate": schedule.get_last_lr()[0]}, step=state.step)
+    accelerator.end_training()
+    return state
+
+
+def open_folder(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) -> Path | None:
+    """Check the output folder and write the resolved recipe; give the state to resume from, if any."""
+    if recipe.batch % accelerator.num_processes:
+        raise Wav2SmallError(f"batch={recipe.batch} cannot be shared evenly by {accelerator.num_processes} processes")
+    saved = loop_state.find(out / "state")
+    written = out / "recipe.yaml"
+    if resume and saved is None:
+        raise Wav2SmallError(f"{out} holds no state to resume from: start without --resume")
+    if not resume and written.exists():
+        raise Wav2SmallError(f"{out} holds a run already: go on with --resume, or choose another output")
+    if resume and written.read_text(encoding="utf-8") != recipe.to_yaml():
+        raise Wav2SmallError(f"{written} differs from this recipe: resume with the recipe that the run began with")
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        with whole_file(written) as temporary:
+            temporary.write_text(recipe.to_yaml(), encoding="utf-8")
+    return saved if resume else None
+
+
+def make_student(recipe: Recipe) -> torch.nn.Module:
+    """A student with random weights, or the checkpoint to go on from."""
+    model_class = {model.config_class.model_type: model for model in MODELS}[recipe.student.model]
+    if recipe.student.start:
+        return model_class.from_pretrained(recipe.student.start)
+    return model_class(model_class.config_class(**recipe.student.config))
+
+
+def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
+    """The mixture in batches, decoded and augmented by worker processes; each process has its own share."""
+    mixture = Mixture(
+        recipe.corpora,
+        recipe.seed,
+        recipe.crop_seconds,
+        Augment(recipe.augmentation),
+        targets.lookup,
+        recipe.max_bad_share,
+        accelerator.process_index,
+        accelerator.num_processes,
+    )
+    return StatefulDataLoader(
+        mixture,
+        batch_size=recipe.batch // accelerator.num_processes,
+        collate_fn=partial(collate, crop=round(recipe.crop_seconds * RATE)),
+        num_workers=recipe.workers,
+    )
+
+
+def evaluate(state: LoopState, held_out: HeldOut, student: torch.nn.Module, out: Path) -> None:
+    """Score the student, note it, and save it where it is the best so far."""
+    if state.history and state.history[-1]["step"] == state.step:  # before the run was stopped
+        return
+    scores = held_out.score(student)
+    mean = sum(scores) / len(scores)
+    state.history.append({"step": state.step, "loss": state.loss, "ccc": scores})
+    with whole_file(out / "history.json") as temporary:
+        temporary.write_text(json.dumps(state.history, indent=1) + "\n", encoding="utf-8")
+    if mean > state.best:
+        state.best = mean
+        save_student(student, out / "best")
+
+
+def save_student(student: torch.nn.Module, folder: Path) -> None:
+    """Save a student in the place of an earlier one; a kill leaves the earlier one."""
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    student.save_pretrained(new)
+    swap(new, folder)
+
+
+def progress(recipe: Recipe, accelerator: Accelerator) -> Progress:
+    """A bar with loss, count of skipped items and time left, on the main process."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    more = (TextColumn("loss {task.fields[loss]}"), TextColumn("skipped {task.fields[skipped]}"))
+    bar = Progress(*columns, *more, disable=not accelerator.is_main_process)
+    bar.add_task(recipe.name, total=recipe.steps, loss="-", skipped=0)
+    return bar
+
+
+def main(
+    recipe: Annotated[Path, typer.Argument(help="YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
+) -> None:
+    """Train a student from a recipe."""
+    state = distill(load(recipe, overrides), resume)
+    if state.history:
+        typer.echo(f"CCC to the teacher (A, D, V) on held-out clips: {state.history[-1]['ccc']}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
