@@ -46,3 +46,17 @@ def wav(tmp_path: Path) -> Path:
     path = tmp_path / "good.wav"
     soundfile.write(path, voice_like(1.5), RATE)
     return path
+
+
+def write_corpus(folder: Path, clips: int = 12, seconds: float = 0.8, bad: int = 0) -> Path:
+    """A folder of voice-like clips with a metadata.csv; every other clip is of the split `validation`."""
+    folder.mkdir(parents=True)
+    lines = ["file_name,split,speaker"]
+    for i in range(clips):
+        soundfile.write(folder / f"{i:03}.flac", voice_like(seconds + 0.1 * (i % 4), seed=i), RATE)
+        lines.append(f"{i:03}.flac,{'validation' if i % 2 else 'train'},{i % 3}")
+    for i in range(bad):
+        (folder / f"bad{i}.flac").write_text("no audio")
+        lines.append(f"bad{i}.flac,train,0")
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return folder

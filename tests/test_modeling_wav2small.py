@@ -153,14 +153,17 @@ def test_a_wrong_input_is_named(shape):
         model()(torch.zeros(shape))
 
 
-def test_bfloat16_stays_close_to_float32():
-    values, mask = batch([16000, 8000])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_stays_close_to_float32(dtype):
+    values, mask = batch([90000, 8000])  # more samples than float16 can count
     net = model()
     with torch.no_grad():
         exact = net(values, mask).logits
-        with torch.autocast("cpu", torch.bfloat16):
-            rough = net(values, mask).logits
-    assert (rough.float() - exact).abs().max() < 0.1 * exact.abs().max()
+        with torch.autocast("cpu", dtype):
+            mixed = net(values, mask).logits
+        whole = net.to(dtype)(values.to(dtype), mask).logits
+    for rough in (mixed, whole):
+        assert (rough.float() - exact).abs().max() < 0.1 * exact.abs().max()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")

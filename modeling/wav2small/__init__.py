@@ -5,6 +5,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .auto import AdvTeacherConfig as AdvTeacherConfig
+    from .auto import AdvTeacherForAudioClassification as AdvTeacherForAudioClassification
+    from .auto import MobileNetAdvConfig as MobileNetAdvConfig
+    from .auto import MobileNetAdvForAudioClassification as MobileNetAdvForAudioClassification
     from .auto import Wav2SmallConfig as Wav2SmallConfig
     from .auto import Wav2SmallForAudioClassification as Wav2SmallForAudioClassification
     from .errors import Wav2SmallError as Wav2SmallError
@@ -16,6 +20,10 @@ __version__ = version("wav2small")
 
 # name -> module; loaded on first use, so that `import wav2small` and the predictor need no torch
 _PUBLIC = {
+    "AdvTeacherConfig": "auto",
+    "AdvTeacherForAudioClassification": "auto",
+    "MobileNetAdvConfig": "auto",
+    "MobileNetAdvForAudioClassification": "auto",
     "Prediction": "predictor",
     "Predictor": "predictor",
     "Wav2SmallConfig": "auto",

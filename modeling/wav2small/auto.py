@@ -2,10 +2,14 @@
 
 from transformers import AutoConfig, AutoModelForAudioClassification
 
+from .configuration_adv_teacher import AdvTeacherConfig as AdvTeacherConfig
+from .configuration_mobilenet_adv import MobileNetAdvConfig as MobileNetAdvConfig
 from .configuration_wav2small import Wav2SmallConfig as Wav2SmallConfig
+from .modeling_adv_teacher import AdvTeacherForAudioClassification
+from .modeling_mobilenet_adv import MobileNetAdvForAudioClassification
 from .modeling_wav2small import Wav2SmallForAudioClassification
 
-MODELS = (Wav2SmallForAudioClassification,)
+MODELS = (AdvTeacherForAudioClassification, MobileNetAdvForAudioClassification, Wav2SmallForAudioClassification)
 
 for model in MODELS:
     AutoConfig.register(model.config_class.model_type, model.config_class, exist_ok=True)

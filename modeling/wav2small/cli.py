@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +21,14 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one line on stderr and exit code 1."""
+    """Run the command line."""
+    run(app)
+
+
+def run(command: Callable[[], Any]) -> None:
+    """Run a command; what a user can mend is one line on stderr and exit code 1."""
     try:
-        app()
+        command()
     except Wav2SmallError as error:
         complain(str(error))
         sys.exit(1)
@@ -157,6 +162,35 @@ def convert(
 ) -> None:
     """Turn a published checkpoint in its original key layout into one of ours."""
     with needs("torch"):
-        from .convert_checkpoint import convert as run
-    run(source, out, revision)
+        from .convert_checkpoint import convert as convert_student
+        from .convert_teacher import convert_teacher, is_teacher
+    convert_one = convert_teacher if is_teacher(source, revision) else convert_student
+    convert_one(source, out, revision)
     typer.echo(f"wrote {out}")
+
+
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values of the recipe.")]
+
+
+@app.command()
+def annotate(
+    recipe: Annotated[Path, typer.Argument(help="YAML file with a teacher and corpora.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the Parquet shards.")],
+    overrides: Overrides = None,
+) -> None:
+    """Write a teacher's answers for the corpora of a recipe, once; goes on where it was stopped."""
+    with needs("training"):
+        from wav2small_training.annotate import main as run_annotate
+    run_annotate(recipe, out, overrides)
+
+
+@app.command()
+def distill(
+    recipe: Annotated[Path, typer.Argument(help="YAML file.")],
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
+) -> None:
+    """Train a student from a recipe."""
+    with needs("training"):
+        from wav2small_training.distill import main as run_distill
+    run_distill(recipe, overrides, resume)

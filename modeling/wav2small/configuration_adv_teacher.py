@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
 HEADS = ("mean_pool", "attentive_stats")
 
 # config.json of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim, as far as it shapes the encoder
-WAV2VEC2_LARGE_ROBUST_12 = {
+WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
     "model_type": "wav2vec2",
     "hidden_size": 1024,
     "num_hidden_layers": 12,
@@ -33,7 +34,7 @@ WAV2VEC2_LARGE_ROBUST_12 = {
 }
 
 # microsoft/wavlm-large; its dropout rates, which matter in training only, are not confirmed
-WAVLM_LARGE = {
+WAVLM_LARGE: dict[str, Any] = {
     **WAV2VEC2_LARGE_ROBUST_12,
     "model_type": "wavlm",
     "num_hidden_layers": 24,
@@ -42,7 +43,9 @@ WAVLM_LARGE = {
     "max_bucket_distance": 800,
 }
 
-ENCODERS = {encoder["model_type"]: encoder for encoder in (WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE)}
+ENCODERS: dict[str, dict[str, Any]] = {
+    encoder["model_type"]: encoder for encoder in (WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE)
+}
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Member:
 
     Args:
         encoder: configuration of the encoder: `model_type` ("wav2vec2" or "wavlm") and fields of that configuration
-            in transformers, whose defaults fill the rest. Only what shapes the encoder is kept; SpecAugment is never on.
+            in transformers, whose defaults fill the rest. Only what shapes the encoder is kept; SpecAugment stays off.
         head: `"mean_pool"`: mean over time, dense, tanh, three outputs. `"attentive_stats"`: mean and deviation over
             time under softmax weights, dense, layer norm, ReLU, three outputs.
         mean: taken off the waveform, which is then divided by `std` + 1e-6. `None`: each clip is brought to zero mean
@@ -70,7 +73,7 @@ class Member:
         ValueError: if a value cannot be; the message names the field.
     """
 
-    encoder: dict
+    encoder: dict[str, Any]
     head: str
     mean: float | None = None
     std: float | None = None
@@ -106,9 +109,11 @@ class Member:
             raise ValueError(f"order={self.order}: it must hold 0, 1 and 2, once each")
 
 
-def complete(encoder: dict) -> dict:
+def complete(encoder: dict[str, Any]) -> dict[str, Any]:
     """Fill the configuration of an encoder with the defaults of transformers; keep what shapes the encoder."""
-    model_type = encoder.get("model_type") if isinstance(encoder, dict) else encoder
+    if not isinstance(encoder, dict):
+        raise ValueError(f"encoder={encoder!r}: it must be a dict, with model_type and fields of that configuration")
+    model_type = encoder.get("model_type")
     if model_type not in ENCODERS:
         raise ValueError(f"encoder: model_type={model_type!r}: it must be one of {', '.join(ENCODERS)}")
     given = {name: value for name, value in encoder.items() if value is not None}
@@ -116,7 +121,7 @@ def complete(encoder: dict) -> dict:
         config = AutoConfig.for_model(**given)
     except Exception as error:  # transformers 5 has its own error types for a field of the wrong type
         raise ValueError(f"encoder: {' '.join(str(error).split())}") from error
-    if unknown := sorted(given.keys() - config.to_dict().keys()):
+    if unknown := sorted(given.keys() - type(config)().to_dict().keys()):
         raise ValueError(f"encoder: {unknown[0]} is no field of {type(config).__name__}")
     if config.feat_extract_norm != "layer":
         # a group norm runs over time: a clip would sound different beside a longer one
@@ -160,7 +165,7 @@ class AdvTeacherConfig(PretrainedConfig):
 
     model_type = "adv_teacher"
 
-    def __init__(self, members: list[dict] | None = None, sampling_rate: int = 16000, **kwargs):
+    def __init__(self, members: list[dict[str, Any]] | None = None, sampling_rate: int = 16000, **kwargs):
         checked = []
         for i, member in enumerate([asdict(member) for member in PAPER] if members is None else members):
             try:

@@ -55,7 +55,7 @@ class MeanPoolHead(nn.Module):
 
 
 class AttentiveStatsHead(nn.Module):
-    """The head of the `3loi/SER-Odyssey-Baseline-WavLM` models, as in MSP-Podcast_Challenge: net/pooling.py, net/ser.py.
+    """The head of `3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes`, as in net/ of MSP-Podcast_Challenge.
 
     Softmax weights over time for whole frames (arXiv 1803.10963), then the weighted mean beside the weighted deviation.
     """
@@ -117,7 +117,7 @@ class TeacherMember(nn.Module):
 
     def normalize(self, waveform: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
         """Bring (batch, samples) to the level that the encoder knows; padding becomes 0."""
-        if self.member.std is None:
+        if self.member.mean is None or self.member.std is None:
             return normalize(waveform, attention_mask)
         x = (waveform - self.member.mean) / (self.member.std + STD_FLOOR)
         return x if attention_mask is None else x * attention_mask
@@ -144,8 +144,8 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
     `3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes`, not fine-tuned further and not clipped.
 
     A clip gives the same answer alone and padded in a batch, and alone it is that of the published code. In a batch the
-    code published for WavLM pools over floor((samples - 1) / 320) + 1 frames, up to one more than the encoder makes of
-    the clip; the frame too many hears padding. Here a clip has only its own frames, as it has alone.
+    code published for WavLM pools over floor((samples - 1) / 320) + 1 frames, one or two more than the encoder makes of
+    the clip, and these hear padding. Here a clip has only its own frames, as it has alone.
 
     A clip needs as many samples as the first frame of an encoder: 400, or 25 ms. A shorter one is refused alone, and
     filled with zeros to that length in a batch.
@@ -155,7 +155,10 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
 
     def __init__(self, config: AdvTeacherConfig):
         super().__init__(config)
-        self.members = nn.ModuleList(TeacherMember(Member(**member)) for member in config.members)
+        members = [TeacherMember(Member(**member)) for member in config.members]
+        self.members = nn.ModuleList(members)
+        self.weights = [member.member.weight for member in members]
+        self.least_samples = max(member.least_samples for member in members)
         self.post_init()
 
     @classmethod
@@ -169,7 +172,8 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
         kwargs["ignore_mismatched_sizes"] = True  # they are reported below, with the rest
         model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
         for kind in ("missing", "unexpected", "mismatched"):
-            if keys := sorted(str(key) for key in info[f"{kind}_keys"]):
+            # transformers 5 gives the shapes beside a mismatched key
+            if keys := sorted(key if isinstance(key, str) else key[0] for key in info[f"{kind}_keys"]):
                 raise Wav2SmallError(f"the weights do not fit the teacher: {kind} key {keys[0]} ({len(keys)} in all)")
         return (model, info) if output_loading_info else model
 
@@ -199,9 +203,6 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, AttentiveStatsHead):
             nn.init.normal_(module.attention)
-        elif isinstance(module, nn.LayerNorm):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
         else:
             super()._init_weights(module)
 
@@ -228,13 +229,14 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
         Raises:
             ValueError: if `input_values` holds fewer samples than the first frame of an encoder.
         """
-        self.check_length(input_values, max(member.least_samples for member in self.members))
+        self.check_length(input_values, self.least_samples)
         if attention_mask is not None:
             attention_mask = attention_mask.long()
         answers = [member(input_values, attention_mask) for member in self.members]
-        logits = sum(member.member.weight * answer for member, answer in zip(self.members, answers, strict=True))
         member_logits = torch.stack(answers, dim=1)  # (batch, members, 3)
+        weights = member_logits.new_tensor(self.weights)
+        logits = (weights[:, None] * member_logits).sum(dim=1)  # (batch, 3)
         output = self.output(logits, labels, return_dict)
-        if return_dict is False:
+        if isinstance(output, tuple):
             return (*output, member_logits)
         return AdvTeacherOutput(**output, member_logits=member_logits)

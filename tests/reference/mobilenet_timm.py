@@ -29,7 +29,7 @@ def weights(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         elif tensor.dim() == 1:
             value = 0.3 * random.standard_normal(tensor.shape)
         else:
-            value = random.standard_normal(tensor.shape) * math.sqrt(1 / tensor[0].numel())
+            value = random.standard_normal(tensor.shape) * math.sqrt(2 / tensor[0].numel())
         values[name] = torch.tensor(value, dtype=torch.float32)
     return values
 

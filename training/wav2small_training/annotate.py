@@ -28,6 +28,7 @@ from rich.progress import (
 from rich.text import Text
 
 from wav2small.atomic import whole_file
+from wav2small.cli import run
 from wav2small.errors import Wav2SmallError
 from wav2small.timeline import Slicer
 
@@ -232,4 +233,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(lambda: typer.run(main))

@@ -22,6 +22,7 @@ from transformers import get_cosine_schedule_with_warmup
 
 from wav2small.atomic import swap, whole_file
 from wav2small.auto import MODELS
+from wav2small.cli import run
 from wav2small.errors import Wav2SmallError
 
 from . import loop_state
@@ -196,4 +197,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(lambda: typer.run(main))

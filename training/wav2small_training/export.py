@@ -1,36 +1,130 @@
-"""A model of ours -> ONNX: raw PCM in, arousal, dominance and valence out, any batch, any length."""
+"""A model of ours -> ONNX, by optimum's exporter: raw PCM in, arousal, dominance and valence out, any batch and length.
 
+Importing this file makes optimum know our kinds of models.
+"""
+
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import torch
-
+import wav2small.auto  # noqa: F401
+from optimum.exporters.onnx import OnnxConfig
+from optimum.exporters.onnx import export as optimum_export
+from optimum.exporters.onnx.model_patcher import ModelPatcher
+from optimum.exporters.tasks import TasksManager
+from optimum.utils import DummyAudioInputGenerator, NormalizedConfig
+from transformers import PreTrainedModel
 from wav2small.atomic import whole_file
+from wav2small.errors import Wav2SmallError
 
-OPSET = 17
+from .fold import FOLDED, fold
+from .formulas import store_formulas
+from .onnx_graph import tidy
+
+OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
+TOLERANCE = 1e-4  # between the answers of the model and the file
+TASK = "audio-classification"
+KINDS = ("wav2small", "mobilenet_adv", "adv_teacher")
+FLOAT, HALF, QUANTIZED, FOUR_BIT = (  # the names that transformers.js looks for
+    f"onnx/model{suffix}.onnx" for suffix in ("", "_fp16", "_quantized", "_q4")
+)
 
 
-def export_onnx(model: torch.nn.Module, path: Path) -> None:
-    """Write `input_values` float32 [batch, samples] -> `logits` float32 [batch, 3].
+class StraightOnnxConfig(OnnxConfig):
+    """The graph as torch writes it: what the tuned one is compared with."""
+
+    DEFAULT_ONNX_OPSET = OPSET
+    ATOL_FOR_VALIDATION = TOLERANCE
+    NORMALIZED_CONFIG_CLASS = NormalizedConfig
+    DUMMY_INPUT_GENERATOR_CLASSES = (DummyAudioInputGenerator,)
+
+    @property
+    def inputs(self) -> dict[str, dict[int, str]]:
+        """`input_values`: float32 [batch, samples], PCM in -1..1."""
+        return {"input_values": {0: "batch", 1: "samples"}}
+
+    @property
+    def outputs(self) -> dict[str, dict[int, str]]:
+        """`logits`: float32 [batch, 3], arousal, dominance, valence."""
+        return {"logits": {0: "batch"}}
+
+
+class FoldingPatcher(ModelPatcher):
+    """While optimum exports a student, its forward pass is that of its folded form."""
+
+    def __init__(self, config: OnnxConfig, model: PreTrainedModel, model_kwargs: dict | None = None):
+        super().__init__(config, model, model_kwargs)
+        if model.config.model_type in FOLDED:
+            folded = fold(model)
+
+            @wraps(self.orig_forward)  # optimum reads the arguments of a model from its signature
+            def forward(input_values: torch.Tensor, *_: None) -> dict[str, torch.Tensor]:
+                return {"logits": folded(input_values)}
+
+            self.patched_forward = forward
+
+
+class AdvOnnxConfig(StraightOnnxConfig):
+    """The graph of the folded model, tidied: the file to publish."""
+
+    _MODEL_PATCHER = FoldingPatcher
+
+    def fix_dynamic_axes(self, model_path: Path, *args, **kwargs) -> None:
+        """Finish the file that was just written."""
+        super().fix_dynamic_axes(model_path, *args, **kwargs)
+        model = onnx.load(model_path)
+        if self._config.model_type in FOLDED:
+            store_formulas(model, self._config)
+        onnx.save(tidy(model), model_path)
+
+
+for kind in KINDS:
+    TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
+
+
+def export_onnx(model: PreTrainedModel, path: Path, config: type[OnnxConfig] = AdvOnnxConfig) -> None:
+    """Write `input_values` float32 [batch, samples] -> `logits` float32 [batch, 3], and check it against the model.
 
     Args:
-        model: in eval mode.
+        model: Wav2Small, a MobileNet or a teacher.
         path: of the ONNX file; its folder must exist.
+        config: how; the tuned graph, unless it is [`StraightOnnxConfig`].
+
+    Raises:
+        Wav2SmallError: if the answers of the file are further from the model's than 1e-4 at any length or batch.
     """
-    example = torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
-    dynamic = {"input_values": {0: "batch", 1: "samples"}, "logits": {0: "batch"}}
-    with whole_file(path) as temporary, warnings.catch_warnings():
+    with whole_file(path) as temporary, quiet():
+        optimum_export(model, config(model.config, TASK), temporary)
+        check(temporary, model)
+
+
+def check(path: Path, model: PreTrainedModel) -> None:
+    """Compare a file with its model at lengths and batches other than the exported one."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    for batch, seconds in ((1, 0.1), (3, 1.2345), (1, 5)):
+        waveform = (0.1 * random.standard_normal((batch, round(seconds * 16000)))).astype(np.float32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(waveform)).logits.numpy()
+        difference = np.abs(session.run(None, {"input_values": waveform})[0] - expected).max()
+        if not difference <= TOLERANCE * max(1, np.abs(expected).max()):
+            raise Wav2SmallError(f"the ONNX file answers differently from the model, by {difference:.1e}: do not use it")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the remarks of the tracer and of optimum to themselves."""
+    logger = logging.getLogger("optimum")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            _LogitsOnly(model).eval(), (example,), temporary, dynamo=False, opset_version=OPSET, dynamic_axes=dynamic,
-            input_names=["input_values"], output_names=["logits"],
-        )  # fmt: skip
-
-
-class _LogitsOnly(torch.nn.Module):
-    def __init__(self, model: torch.nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_values: torch.Tensor) -> torch.Tensor:
-        return self.model(input_values).logits
+        yield
+    logger.setLevel(level)

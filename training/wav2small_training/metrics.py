@@ -1,6 +1,12 @@
-"""Agreement of predictions with ratings, a dimension at a time; numpy only."""
+"""Agreement of answers with ratings, a dimension at a time, and how sure it is."""
+
+from collections.abc import Callable
 
 import numpy as np
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import rankdata
+
+UNCHANGED = 0.05  # a smaller difference of two answers counts as none (audeering/ser-tests)
 
 
 def ccc(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -24,3 +30,62 @@ def pearson(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     covariance = ((prediction - prediction.mean(axis=0)) * (target - target.mean(axis=0))).mean(axis=0)
     scale = prediction.std(axis=0) * target.std(axis=0)
     return covariance / np.maximum(scale, np.finfo(np.float64).tiny)
+
+
+def mae(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean absolute error, shapes as for [`ccc`], in units of the scale."""
+    return np.abs(prediction - target).mean(axis=0)
+
+
+def spearman(prediction: np.ndarray, target: np.ndarray) -> float:
+    """Spearman's rank correlation of two (n,) arrays, ties at their mean rank: Pearson's of the ranks."""
+    return float(pearson(rankdata(prediction), rankdata(target)))
+
+
+def js_distance(prediction: np.ndarray, target: np.ndarray, bins: int = 10) -> float:
+    """Jensen-Shannon distance of two distributions: square root of the divergence in bits.
+
+    Args:
+        prediction: (clips,).
+        target: (any number,).
+        bins: of equal width over 0..1; a value outside counts in the nearest.
+
+    Returns:
+        0 for the same histograms, 1 for histograms without a bin in common.
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    shares = [np.histogram(np.clip(values, 0, 1), edges)[0] for values in (prediction, target)]
+    return float(jensenshannon(*shares, base=2))
+
+
+def unchanged(answer: np.ndarray, changed: np.ndarray) -> np.ndarray:
+    """Share of clips whose answer moved by less than .05, shapes as for [`ccc`]."""
+    return (np.abs(answer - changed) < UNCHANGED).mean(axis=0)
+
+
+def interval(
+    metric: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    prediction: np.ndarray,
+    target: np.ndarray,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % confidence interval by the percentile bootstrap (Efron 1979): clips are drawn with replacement.
+
+    It says how much the score hangs on the choice of clips, with speakers and raters as they are.
+
+    Args:
+        metric: one of the above.
+        prediction: (clips,).
+        target: (clips,).
+        resamples: draws of as many clips as there are.
+        seed: of the draws.
+
+    Returns:
+        Lower and upper end.
+    """
+    random = np.random.default_rng(seed)
+    clips = len(target)
+    draws = (random.integers(clips, size=clips) for _ in range(resamples))
+    low, high = np.percentile([metric(prediction[draw], target[draw]) for draw in draws], [2.5, 97.5])
+    return float(low), float(high)

@@ -45,10 +45,9 @@ class Shuffled:
         rows = split_dataset_by_node(open_rows(self.corpus), self.consumer, self.consumers)
         while True:
             state = self._state
+            rows.set_epoch(1 + self.seed + state["epoch"])  # the order of the shards; 0 would leave it as it is
             if state["source"] is not None:
                 rows.load_state_dict(state["source"])
-            else:
-                rows.set_epoch(self.seed + state["epoch"])
             before = state["source"]
             empty = state["block"] == 0
             for block in rows.iter(BLOCK):

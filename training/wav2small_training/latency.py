@@ -1,0 +1,151 @@
+"""What 5 s of audio cost on one thread: time, memory and bytes, of our files, of torch, and of others for comparison.
+
+    python -m wav2small_training.latency [CHECKPOINT...]
+
+Times are medians of runs that take turns in one process, so that whatever else the machine does meets all alike. Peak
+memory is that of a process of its own, interpreter and libraries included.
+"""
+
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import onnxruntime
+import typer
+from rich.console import Console
+from rich.table import Table
+from wav2small.predictor import BUNDLED, FILES
+
+SECONDS = 5.0
+RATE = 16000
+RUNS = 50
+WARM_UP = 5
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that takes 5 s of audio.
+
+    Attributes:
+        name: in the table.
+        code: Python that defines `run(waveform)`, for a waveform (1, samples) float32; it may name `path`.
+        path: of the file that it loads, if there is one.
+    """
+
+    name: str
+    code: str
+    path: Path | None = None
+
+    @property
+    def bytes(self) -> int | None:
+        """Size of the file."""
+        return self.path.stat().st_size if self.path else None
+
+    def load(self) -> Callable[[np.ndarray], Any]:
+        """Get the function `run` in this process."""
+        names: dict[str, Any] = {"path": str(self.path)}
+        exec(self.code, names)  # the same code runs in a process of its own, where memory is measured
+        return names["run"]
+
+
+ONNX = """
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+def run(waveform):
+    return session.run(["logits"], {"input_values": waveform})[0]
+"""
+TORCH = """
+import os, torch, wav2small.auto
+from transformers import AutoModelForAudioClassification
+torch.set_num_threads(1)
+model = AutoModelForAudioClassification.from_pretrained(os.path.dirname(path)).eval()
+def run(waveform):
+    with torch.inference_mode():
+        return model(torch.from_numpy(waveform)).logits.numpy()
+"""
+OPENSMILE = """
+import opensmile
+smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals, num_workers=1)
+def run(waveform):
+    return smile.process_signal(waveform[0], 16000)
+"""
+NOTHING = """
+import onnxruntime
+def run(waveform):
+    return waveform
+"""
+PEAK = """
+import sys, numpy
+path = sys.argv[1]
+exec(sys.argv[2])
+run(numpy.random.default_rng(0).normal(0, 0.1, (1, int(sys.argv[3]))).astype(numpy.float32))
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+
+
+def race(contestants: Iterable[Contestant], runs: int = RUNS, seconds: float = SECONDS) -> dict[str, float]:
+    """Let all take turns at the same audio.
+
+    Args:
+        contestants: with different names.
+        runs: of each, after some to warm up.
+        seconds: of noise, made up; none of ours takes longer with speech.
+
+    Returns:
+        The median time of each by its name, in ms.
+    """
+    waveform = np.random.default_rng(0).normal(0, 0.1, (1, round(seconds * RATE))).astype(np.float32)
+    functions = {one.name: one.load() for one in contestants}
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(WARM_UP + runs):
+        for name, run in functions.items():
+            begin = time.perf_counter()
+            run(waveform)
+            times[name].append(time.perf_counter() - begin)
+    return {name: 1000 * float(np.median(each[WARM_UP:])) for name, each in times.items()}
+
+
+def peak_memory(contestant: Contestant, seconds: float = SECONDS) -> float:
+    """Peak resident memory in MB of a process that loads a contestant and runs it once; Linux only."""
+    command = [sys.executable, "-c", PEAK, str(contestant.path), contestant.code, str(round(seconds * RATE))]
+    done = subprocess.run(command, env=os.environ | THREADS, capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def contestants_of(folder: Path, work: Path) -> list[Contestant]:
+    """A checkpoint through torch, as straightforward ONNX, and as each of its ONNX files.
+
+    Args:
+        folder: of the checkpoint.
+        work: folder for the straightforward export.
+    """
+    found = []
+    name = folder.resolve().name
+    if (folder / "model.safetensors").is_file():
+        found.append(Contestant(f"{name}: torch", TORCH, folder / "model.safetensors"))
+        if importlib.util.find_spec("optimum"):
+            from transformers import AutoModelForAudioClassification
+
+            from .export import StraightOnnxConfig, export_onnx
+
+            path = work / f"{name}.onnx"
+            export_onnx(AutoModelForAudioClassification.from_pretrained(folder), path, StraightOnnxConfig)
+            found.append(Contestant(f"{name}: straightforward ONNX", ONNX, path))
+    for dtype, file in FILES.items():
+        if (folder / file).is_file():
+            found.append(Contestant(f"{name}: ONNX {dtype}", ONNX, folder / file))
+    return found
