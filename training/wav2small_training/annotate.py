@@ -196,7 +196,7 @@ def answer(
                 "duration": len(windows[i]["input_values"]) / RATE,
                 **dict(zip(DIMENSIONS, mean, strict=True)),
                 "members": each,
-                "teacher": recipe.teacher,
+                "teacher": ", ".join([recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []),
                 "revision": getattr(teacher.config, "_commit_hash", None),
             }
     return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -314,6 +314,13 @@ DISTORTIONS = (
     *(Condition(f"clipping {limit}", partial(clip_peak, limit=limit)) for limit in (0.5, 0.25, 0.1)),
 )
 
+VOICEFIXER = {  # distortion -> conditions, the weakest first
+    "noise": ["environment 20 dB", "noise 10 dB", "noise 0 dB", "noise -5 dB"],
+    "reverberation": ["reverb clear", "reverb middling", "reverb blurred"],
+    "low resolution": ["resolution 8 kHz", "resolution 4 kHz", "resolution 2 kHz"],
+    "clipping": ["clipping 0.5", "clipping 0.25", "clipping 0.1"],
+}
+
 
 def conditions(recordings: Recordings) -> list[Condition]:
     """All conditions that can be measured with these recordings, besides the two that are always measured."""

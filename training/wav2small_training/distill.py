@@ -7,6 +7,7 @@ accelerate launch -m wav2small_training.distill RECIPE [key=value ...] [--resume
 import json
 import shutil
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ from accelerate.utils import set_seed
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchdata.stateful_dataloader import StatefulDataLoader
-from transformers import get_cosine_schedule_with_warmup
+from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
 from wav2small.atomic import swap, whole_file
 from wav2small.auto import MODELS
@@ -146,15 +147,17 @@ def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> S
         accelerator.process_index,
         accelerator.num_processes,
     )
-    return StatefulDataLoader(
-        mixture,
-        batch_size=recipe.batch // accelerator.num_processes,
-        collate_fn=partial(collate, crop=round(recipe.crop_seconds * RATE)),
-        num_workers=recipe.workers,
-    )
+    with warnings.catch_warnings():  # torchdata calls what torch has deprecated
+        warnings.simplefilter("ignore", UserWarning)
+        return StatefulDataLoader(
+            mixture,
+            batch_size=recipe.batch // accelerator.num_processes,
+            collate_fn=partial(collate, crop=round(recipe.crop_seconds * RATE)),
+            num_workers=recipe.workers,
+        )
 
 
-def evaluate(state: LoopState, held_out: HeldOut, student: torch.nn.Module, out: Path) -> None:
+def evaluate(state: LoopState, held_out: HeldOut, student: PreTrainedModel, out: Path) -> None:
     """Score the student, note it, and save it where it is the best so far."""
     if state.history and state.history[-1]["step"] == state.step:  # before the run was stopped
         return
@@ -168,7 +171,7 @@ def evaluate(state: LoopState, held_out: HeldOut, student: torch.nn.Module, out:
         save_student(student, out / "best")
 
 
-def save_student(student: torch.nn.Module, folder: Path) -> None:
+def save_student(student: PreTrainedModel, folder: Path) -> None:
     """Save a student in the place of an earlier one; a kill leaves the earlier one."""
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)

@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 import wav2small
 from wav2small.atomic import whole_file
 from wav2small.errors import Wav2SmallError
+from wav2small.predictor import BUNDLED, LABELS
 
 from .conditions import AS_RECORDED, LEVEL_NORMALISED, RATE, Condition, Recordings, conditions, level_db
 from .corpora import clip_count, open_rows, row_id, waveform
 from .models import Answer, load_model, names
-from .ratings import Misfit, Norms, Ratings, Row, Target, Teacher, cell
+from .ratings import MisfitError, Norms, Ratings, Row, Target, Teacher, cell
 from .recipe import Corpus
 from .report import write
-from .scores import Table, read_lines, summary
+from .scores import AnswerTable, read_lines, summary
 
 USUAL_GROUPS = ("sex", "language", "speaker")
 VOICES = 64  # clips of the data that babble is mixed from, 10 s of each
@@ -99,11 +101,71 @@ def evaluate(
             append(temporary, fit_rows(part, reader) if part else [])
     if not answers.is_file():
         predict({name: model.answer for name, model in loaded.items()}, corpus, reader, tested, columns, answers)
-    table = Table.read(answers)
+    table = AnswerTable.read(answers)
     if len(table.clips) < 2:
         reason = next(iter(table.skipped.values()), "there is one clip")
         raise Wav2SmallError(f"{corpus.source}: fewer than two clips can be scored ({reason})")
     return write(out, settings, summary(table, list(read_lines(fit)), groups), table)
+
+
+def main(
+    models: list[str],
+    data: str,
+    out: Path,
+    *,
+    split: str | None = None,
+    where: list[str] | None = None,
+    config: str | None = None,
+    audio: str = "audio",
+    columns: str | None = None,
+    scale: tuple[float, float] = (0.0, 1.0),
+    emotion: str | None = None,
+    teacher: str | None = None,
+    groups: str | None = None,
+    all_conditions: bool = False,
+    noise: Path | None = None,
+    rooms: Path | None = None,
+) -> None:
+    """Evaluate from the command line, and print the CCC of each model; the options are those of `wav2small evaluate`.
+
+    Raises:
+        Wav2SmallError: if options contradict one another, and as [`evaluate`].
+    """
+    targets: list[Ratings | Norms | Teacher] = []
+    if columns:
+        targets.append(Ratings(pairs([pair for pair in columns.split(",") if pair]), scale))
+    if emotion:
+        targets.append(Norms(emotion))
+    if teacher:
+        targets.append(Teacher(teacher))
+    if len(targets) != 1:
+        raise Wav2SmallError("what are the answers compared with? Give one of --columns, --emotion and --teacher")
+    if (noise or rooms) and not all_conditions:
+        raise Wav2SmallError("--noise and --rooms are for --conditions: give that too")
+    wanted = pairs(where or [])
+    if split and Path(data).is_dir():
+        wanted["split"], split = split, None
+    corpus = Corpus(source=data, licence="", config=config, split=split or "train", audio=audio, where=wanted)
+    listed = groups.split(",") if groups else None
+    content = evaluate(
+        models or [str(BUNDLED)], corpus, targets[0], out,
+        groups=listed, all_conditions=all_conditions, noise=noise, rooms=rooms,
+    )  # fmt: skip
+    grid = Table("CCC", *LABELS)
+    rows = [row for row in content["agreement"] if row["condition"] == AS_RECORDED.name]
+    for model in dict.fromkeys(row["model"] for row in rows):
+        score = {row["dimension"]: f"{row['ccc']:.3f}" for row in rows if row["model"] == model}
+        grid.add_row(model, *(score.get(name, "–") for name in LABELS))
+    Console().print(grid)
+    Console().print(f"report: {out / 'report.md'}", soft_wrap=True)
+
+
+def pairs(texts: list[str]) -> dict[str, str]:
+    """Split texts of the form key=value."""
+    for text in texts:
+        if "=" not in text:
+            raise Wav2SmallError(f"{text}: write it as name=value")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def begin(out: Path, settings: dict[str, Any]) -> None:
@@ -150,7 +212,7 @@ def fit_rows(corpus: Corpus, target: Target) -> Iterator[Row]:
         try:
             samples = waveform(row, corpus)
             yield {"clip": row_id(row, corpus), "level_db": level_db(samples), "target": gaps(target(row, samples))}
-        except Misfit:
+        except MisfitError:
             raise
         except Wav2SmallError:
             continue
@@ -173,16 +235,22 @@ def predict(
     done, last = resume(part, len(models) * len(tested))
     rows = open_rows(corpus)
     rows = iter(rows.skip(done - 1) if done else rows)
-    if done and row_id(next(rows), corpus) != last:
+    if done and row_id(next(rows, {"id": None}), corpus) != last:
         raise Wav2SmallError(f"{corpus.source} is not as it was when {part} was begun: remove that file")
-    columns_of = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns_of, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+    with progress() as bar:
         task = bar.add_task("answering clips", total=clip_count(corpus), completed=done)
         for row in rows:
             append(part, answer_clip(row, models, corpus, target, tested, columns))
             bar.advance(task)
-    os.replace(part, path)
+    part.replace(path)
+
+
+def progress() -> Progress:
+    """A bar with clips, time used and time left; none where stderr is no terminal."""
+    console = Console(stderr=True)
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*shown, *times, console=console, disable=not console.is_terminal)
 
 
 def answer_clip(
@@ -212,10 +280,12 @@ def answer_clip(
                 values = answer(heard)
                 took = time.perf_counter() - begun
                 if not np.isfinite(values).all():
-                    raise Misfit(f"{model} answers {values.tolist()} to {clip} ({condition}): its weights are broken")
+                    raise MisfitError(
+                        f"{model} answers {values.tolist()} to {clip} ({condition}): its weights are broken"
+                    )
                 own = {"model": model, "condition": condition, "answer": values.tolist()}
                 answers.append({**facts, **own, "compute_seconds": round(took, 6)})
-    except Misfit:
+    except MisfitError:
         raise
     except Wav2SmallError as error:
         return [{"clip": clip, "skipped": str(error)}]

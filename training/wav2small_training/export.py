@@ -4,6 +4,7 @@ Importing this file makes optimum know our kinds of models.
 """
 
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +15,29 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-import wav2small.auto  # noqa: F401
 from optimum.exporters.onnx import OnnxConfig
 from optimum.exporters.onnx import export as optimum_export
 from optimum.exporters.onnx.model_patcher import ModelPatcher
 from optimum.exporters.tasks import TasksManager
 from optimum.utils import DummyAudioInputGenerator, NormalizedConfig
-from transformers import PreTrainedModel
-from wav2small.atomic import whole_file
+from transformers import AutoModelForAudioClassification, PreTrainedModel
+
+import wav2small.auto  # noqa: F401
+from wav2small.atomic import whole_file, whole_folder
+from wav2small.audio import read
+from wav2small.cli import find_audio
 from wav2small.errors import Wav2SmallError
 
 from .fold import FOLDED, fold
 from .formulas import store_formulas
 from .onnx_graph import tidy
+from .quantize import eight_bit, four_bit, half
 
 OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 TOLERANCE = 1e-4  # between the answers of the model and the file
 TASK = "audio-classification"
+RATE = 16000
+CLIPS, CLIP_SECONDS = 48, 3.0  # to calibrate on
 KINDS = ("wav2small", "mobilenet_adv", "adv_teacher")
 FLOAT, HALF, QUANTIZED, FOUR_BIT = (  # the names that transformers.js looks for
     f"onnx/model{suffix}.onnx" for suffix in ("", "_fp16", "_quantized", "_q4")
@@ -89,6 +96,83 @@ for kind in KINDS:
     TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
 
 
+def export(source: str, out: Path, speech: Path | None = None) -> PreTrainedModel:
+    """Write a checkpoint with its ONNX files: float, 8 bit, and 4 bit for a student or float16 for a teacher.
+
+    Args:
+        source: folder of a checkpoint, or its id on the Hub.
+        out: folder to write: a copy of the checkpoint, whole or not at all. Or `source` itself, to add the files to it.
+        speech: folder of recordings to calibrate on: what is in them matters little, but it must be speech. Without it
+            there is no file of 4 bits.
+
+    Returns:
+        The model.
+
+    Raises:
+        Wav2SmallError: if the source is no checkpoint of ours, or a file differs from it.
+    """
+    folder = find(source)
+    model = load(folder)
+    clips = [] if speech is None else calibration_clips(find_audio([str(speech)]))
+    if out.exists() and out.resolve() == folder.resolve():
+        write_files(model, out, clips)
+    else:
+        with whole_folder(out) as temporary:
+            shutil.copytree(folder, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns("onnx", ".*"))
+            write_files(model, temporary, clips)
+    return model
+
+
+def find(source: str) -> Path:
+    """The folder of a checkpoint, downloaded if it is none."""
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(source))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise Wav2SmallError(f"{source} is no folder here and cannot be loaded from the Hub ({reason})") from None
+
+
+def load(folder: Path) -> PreTrainedModel:
+    """The model of a checkpoint."""
+    try:
+        model = AutoModelForAudioClassification.from_pretrained(folder).eval()
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise Wav2SmallError(f"{folder} is not a checkpoint that loads ({reason})") from None
+    if model.config.model_type not in KINDS:
+        raise Wav2SmallError(f"{folder} holds a {model.config.model_type}, not one of {', '.join(KINDS)}")
+    return model
+
+
+def calibration_clips(files: list[str]) -> list[np.ndarray]:
+    """Some clips of recordings, of one length, which they fill by repetition: waveforms (samples,)."""
+    chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
+    return [np.resize(read(file), round(CLIP_SECONDS * RATE)) for file in chosen]
+
+
+def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray]) -> None:
+    """Write the ONNX files of a model into a checkpoint."""
+    (folder / FLOAT).parent.mkdir(exist_ok=True)
+    export_onnx(model, folder / FLOAT)
+    graph = onnx.load(folder / FLOAT)
+    save(eight_bit(graph, clips), folder / QUANTIZED)
+    if model.config.model_type not in FOLDED:
+        save(half(graph), folder / HALF)
+    elif clips:
+        save(four_bit(graph, clips), folder / FOUR_BIT)
+
+
+def save(graph: onnx.ModelProto, path: Path) -> None:
+    """Write an ONNX file, whole or not at all."""
+    with whole_file(path) as temporary:
+        onnx.save(graph, temporary)
+
+
 def export_onnx(model: PreTrainedModel, path: Path, config: type[OnnxConfig] = AdvOnnxConfig) -> None:
     """Write `input_values` float32 [batch, samples] -> `logits` float32 [batch, 3], and check it against the model.
 
@@ -115,7 +199,9 @@ def check(path: Path, model: PreTrainedModel) -> None:
             expected = model(torch.from_numpy(waveform)).logits.numpy()
         difference = np.abs(session.run(None, {"input_values": waveform})[0] - expected).max()
         if not difference <= TOLERANCE * max(1, np.abs(expected).max()):
-            raise Wav2SmallError(f"the ONNX file answers differently from the model, by {difference:.1e}: do not use it")
+            raise Wav2SmallError(
+                f"the ONNX file answers differently from the model, by {difference:.1e}: do not use it"
+            )
 
 
 @contextmanager

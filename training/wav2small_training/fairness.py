@@ -30,8 +30,8 @@ class Result:
     Attributes:
         test: its name.
         value: measured; of a test with several values, the one furthest from fair.
-        bar: of the value's size, or the least for a ranking.
-        passed: the verdict.
+        sign: how the value must lie to the bar: "≤", "≥", or "±" for its size.
+        bar: of the test.
         clips: clips, clips of a group or speakers that it rests on, in words.
         chance: size of the value that a rater without bias stays below in 95 % of runs; None where it means nothing.
         published: values of CNN14 and w2v2-L-robust on MSP-Podcast Test-1; None where not known.
@@ -39,11 +39,16 @@ class Result:
 
     test: str
     value: float
+    sign: str
     bar: float
-    passed: bool
     clips: str
     chance: float | None = None
     published: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def passed(self) -> bool:
+        """The verdict."""
+        return self.value >= self.bar if self.sign == "≥" else abs(self.value) <= self.bar
 
 
 NONE = (None, None)
@@ -140,7 +145,7 @@ def judge(dimension: str, answer: np.ndarray, target: np.ndarray, columns: dict[
     """
     distance, clips = js_distance(answer, target), f"{len(answer)} clips"
     published = DISTRIBUTION.get(dimension, NONE)
-    results = [Result("distribution: JS distance", distance, 0.2, distance <= 0.2, clips, None, published)]
+    results = [Result("distribution: JS distance", distance, "≤", 0.2, clips, None, published)]
     if "speaker" in columns:
         results += _speakers(dimension, answer, target, columns["speaker"])
     if "sex" in columns:
@@ -166,11 +171,11 @@ def _speakers(dimension: str, answer: np.ndarray, target: np.ndarray, speakers: 
     means = np.array([[values[speakers == name].mean() for values in (answer, target)] for name in names])
     error, clips = float(mae(means[:, 0], means[:, 1])), f"{len(names)} speakers"
     published = SPEAKERS.get(dimension, NONE)
-    results = [Result("speaker mean: absolute error", error, 0.1, error <= 0.1, clips, None, published)]
+    results = [Result("speaker mean: absolute error", error, "≤", 0.1, clips, None, published)]
     if len(names) >= LEAST_SPEAKERS:
         rho = spearman(means[:, 0], means[:, 1])
         published = RANKING.get(dimension, NONE)
-        results.append(Result("speaker ranking: Spearman's rho", rho, 0.7, rho >= 0.7, clips, None, published))
+        results.append(Result("speaker ranking: Spearman's rho", rho, "≥", 0.7, clips, None, published))
     return results
 
 
@@ -191,7 +196,7 @@ def _sex(dimension: str, answer: np.ndarray, target: np.ndarray, sexes: np.ndarr
         gap, clips = largest_gap(measure, answer, target, sexes), f"{each} clips a group"
         if not np.isnan(gap):
             by_chance = chance(measure, groups, each)
-            results.append(Result(f"sex: {name}, group - all", gap, bar, abs(gap) <= bar, clips, by_chance, published))
+            results.append(Result(f"sex: {name}, group - all", gap, "±", bar, clips, by_chance, published))
     return results
 
 
@@ -208,6 +213,6 @@ def _unlabelled(column: str, answer: np.ndarray, values: np.ndarray, mean_bar: f
     mean, share = float(max(means, key=abs)), float(max(gaps))
     clips = f"{counts.min()} clips a group or more"
     return [
-        Result(f"{column}: mean, group - all", mean, mean_bar, abs(mean) <= mean_bar, clips),
-        Result(f"{column}: share of a bin, group - all", share, share_bar, share <= share_bar, clips),
+        Result(f"{column}: mean, group - all", mean, "±", mean_bar, clips),
+        Result(f"{column}: share of a bin, group - all", share, "≤", share_bar, clips),
     ]

@@ -16,8 +16,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import PreTrainedModel
+
 from wav2small.errors import Wav2SmallError
 from wav2small.log_mel import POWER_FLOOR, LogMel, normalize
+from wav2small.modeling_wav2small import GramPooling, TokenPooling
 
 NEPERS = 10 / math.log(10)  # decibels of power in one unit of the natural logarithm
 POOL_CHANNELS = 4  # ONNX Runtime pools quickly where the channels are a multiple of this (its `channel alignment`)
@@ -69,12 +71,11 @@ def time_last(conv: nn.Conv2d) -> nn.Conv2d:
 def widen(conv: nn.Conv2d, following: nn.Conv2d, multiple: int) -> None:
     """Give a convolution channels that stay 0, up to a multiple, and the following one zeros that ignore them."""
     extra = -conv.out_channels % multiple
-    conv.out_channels += extra
-    conv.weight = nn.Parameter(torch.cat([conv.weight, conv.weight.new_zeros(extra, *conv.weight.shape[1:])]))
-    conv.bias = nn.Parameter(torch.cat([conv.bias, conv.bias.new_zeros(extra)]))
-    following.in_channels += extra
-    zeros = following.weight.new_zeros(len(following.weight), extra, *following.weight.shape[2:])
-    following.weight = nn.Parameter(torch.cat([following.weight, zeros], dim=1))
+    weight, bias = conv.parameters()
+    conv.weight = nn.Parameter(nn.functional.pad(weight, (0, 0, 0, 0, 0, 0, 0, extra)))
+    conv.bias = nn.Parameter(nn.functional.pad(bias, (0, extra)))
+    following.weight = nn.Parameter(nn.functional.pad(following.weight, (0, 0, 0, 0, 0, extra)))
+    conv.out_channels = following.in_channels = conv.out_channels + extra
 
 
 class FoldedTokenPooling(nn.Module):
@@ -84,7 +85,7 @@ class FoldedTokenPooling(nn.Module):
     that the bias of `lin` can wait for the sum, and is added by the classifier's.
     """
 
-    def __init__(self, pooling: nn.Module, classifier: nn.Linear, channels: int):
+    def __init__(self, pooling: TokenPooling, classifier: nn.Linear, channels: int):
         super().__init__()
         self.lin, self.sof = (self.as_convolution(layer, channels) for layer in (pooling.lin, pooling.sof))
         self.classifier = classifier
@@ -107,10 +108,11 @@ class FoldedTokenPooling(nn.Module):
 class FoldedGramPooling(nn.Module):
     """[`GramPooling`] and the classifier, without the bias of `sof` and with that of `lin` after the sum over time."""
 
-    def __init__(self, pooling: nn.Module, classifier: nn.Linear, channels: int):
+    def __init__(self, pooling: GramPooling, classifier: nn.Linear, channels: int):
         super().__init__()
         self.lin, self.sof, self.classifier = pooling.lin, pooling.sof, classifier
-        self.bias = nn.Parameter(pooling.lin.bias.view(channels, 1))
+        _, bias = pooling.lin.parameters()
+        self.bias = nn.Parameter(bias.view(channels, 1))
         self.lin.bias = self.sof.bias = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -127,11 +129,11 @@ class FoldedWav2Small(nn.Module):
         super().__init__()
         self.log_mel = FoldedLogMel(model.log_mel)
         self.convs = nn.ModuleList(time_last(fuse_conv_bn_eval(block.conv, block.norm)) for block in model.convs)
-        self.convs[0].weight *= NEPERS
+        next(self.convs[0].parameters()).mul_(NEPERS)
         self.pool_after, self.max_pool = model.pool_after, model.max_pool
         widen(self.convs[self.pool_after - 1], self.convs[self.pool_after], POOL_CHANNELS)
-        pooling = FoldedTokenPooling if model.config.pooling == "token" else FoldedGramPooling
-        self.pooling = pooling(model.pooling, model.classifier, model.config.channels)
+        folded = FoldedTokenPooling if model.config.pooling == "token" else FoldedGramPooling
+        self.pooling = folded(model.pooling, model.classifier, model.config.channels)
 
     def forward(self, input_values: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, 3)."""

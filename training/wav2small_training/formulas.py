@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 from transformers import PretrainedConfig
+
 from wav2small.errors import Wav2SmallError
 from wav2small.log_mel import LogMel
 
@@ -37,9 +38,9 @@ def store_formulas(model: onnx.ModelProto, config: PretrainedConfig) -> None:
 def find(model: onnx.ModelProto, expected: np.ndarray) -> str:
     """The name of the constant that equals an array."""
     for name, tensor in constants(model).items():
-        if tuple(tensor.dims) == expected.shape and tensor.data_type == TensorProto.FLOAT:
-            if np.allclose(numpy_helper.to_array(tensor), expected, rtol=0, atol=TOLERANCE):
-                return name
+        same_kind = tensor.data_type == TensorProto.FLOAT and tuple(tensor.dims) == expected.shape
+        if same_kind and np.allclose(numpy_helper.to_array(tensor), expected, rtol=0, atol=TOLERANCE):
+            return name
     raise Wav2SmallError("the front end of this checkpoint is not the one that its config describes")
 
 

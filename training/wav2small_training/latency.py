@@ -9,6 +9,7 @@ memory is that of a process of its own, interpreter and libraries included.
 import importlib.util
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,17 +21,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import onnxruntime
 import typer
-from rich.console import Console
-from rich.table import Table
-from wav2small.predictor import BUNDLED, FILES
+
+from wav2small.predictor import BUNDLED
 
 SECONDS = 5.0
 RATE = 16000
 RUNS = 50
 WARM_UP = 5
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -122,30 +121,85 @@ def race(contestants: Iterable[Contestant], runs: int = RUNS, seconds: float = S
 def peak_memory(contestant: Contestant, seconds: float = SECONDS) -> float:
     """Peak resident memory in MB of a process that loads a contestant and runs it once; Linux only."""
     command = [sys.executable, "-c", PEAK, str(contestant.path), contestant.code, str(round(seconds * RATE))]
-    done = subprocess.run(command, env=os.environ | THREADS, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=os.environ | ONE_THREAD, capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1]) / 1024
 
 
-def contestants_of(folder: Path, work: Path) -> list[Contestant]:
+def of_checkpoint(folder: Path, work: Path) -> list[Contestant]:
     """A checkpoint through torch, as straightforward ONNX, and as each of its ONNX files.
 
     Args:
         folder: of the checkpoint.
-        work: folder for the straightforward export.
+        work: folder for the straightforward export, which needs the extra `export`.
     """
     found = []
     name = folder.resolve().name
-    if (folder / "model.safetensors").is_file():
-        found.append(Contestant(f"{name}: torch", TORCH, folder / "model.safetensors"))
-        if importlib.util.find_spec("optimum"):
-            from transformers import AutoModelForAudioClassification
+    weights = folder / "model.safetensors"
+    if weights.is_file():
+        found.append(Contestant(f"{name}: torch", TORCH, weights))
+    if weights.is_file() and importlib.util.find_spec("optimum"):
+        from .export import StraightOnnxConfig, export_onnx, load
 
-            from .export import StraightOnnxConfig, export_onnx
-
-            path = work / f"{name}.onnx"
-            export_onnx(AutoModelForAudioClassification.from_pretrained(folder), path, StraightOnnxConfig)
-            found.append(Contestant(f"{name}: straightforward ONNX", ONNX, path))
-    for dtype, file in FILES.items():
-        if (folder / file).is_file():
-            found.append(Contestant(f"{name}: ONNX {dtype}", ONNX, folder / file))
+        path = work / f"{name}.onnx"
+        export_onnx(load(folder), path, StraightOnnxConfig)
+        found.append(Contestant(f"{name}: ONNX, straightforward", ONNX, path))
+    for file in sorted((folder / "onnx").glob("*.onnx"), key=lambda file: -file.stat().st_size):
+        found.append(Contestant(f"{name}: {file.name}", ONNX, file))
     return found
+
+
+def peers(work: Path) -> list[Contestant]:
+    """OpenSMILE's eGeMAPS features, and a MobileNetV4-S without training, which changes neither bytes nor time."""
+    found = []
+    if importlib.util.find_spec("opensmile"):
+        found.append(Contestant("openSMILE: eGeMAPSv02", OPENSMILE))
+    if importlib.util.find_spec("optimum"):
+        from wav2small.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNetAdvForAudioClassification
+
+        from .export import write_files
+
+        folder = work / "mobilenetv4_conv_small"
+        model = MobileNetAdvForAudioClassification(MobileNetAdvConfig()).eval()
+        model.save_pretrained(folder)
+        write_files(model, folder, [])
+        found += of_checkpoint(folder, work)
+    return found
+
+
+def bench(
+    checkpoints: Annotated[list[Path] | None, typer.Argument(exists=True, help="Default: the bundled one.")] = None,
+) -> None:
+    """Print the table, in Markdown."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        all_of_them = [one for each in checkpoints or [BUNDLED] for one in of_checkpoint(each, work)] + peers(work)
+        typer.echo(table(all_of_them))
+
+
+def table(contestants: list[Contestant]) -> str:
+    """Race all, measure the memory of each, and lay it out in Markdown."""
+    times = race(contestants)
+    idle = peak_memory(Contestant("", NOTHING))
+    lines = [
+        f"{SECONDS:.0f} s of audio, one thread, {date.today()}, {processor()}. Peak memory is that of the process; one "
+        f"that only imports numpy and ONNX Runtime takes {idle:.0f} MB.",
+        "",
+        "| | bytes | ms | times real time | peak memory (MB) |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for one in contestants:
+        size = f"{one.bytes:,}" if one.bytes else ""
+        speed = 1000 * SECONDS / times[one.name]
+        lines.append(f"| {one.name} | {size} | {times[one.name]:.1f} | {speed:.0f} | {peak_memory(one):.0f} |")
+    return "\n".join(lines)
+
+
+def processor() -> str:
+    """What this machine calls its processor."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", info.read_text(), re.MULTILINE) if info.is_file() else []
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    typer.run(bench)

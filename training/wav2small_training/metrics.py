@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import rankdata
 
+BLOCK = 500_000  # numbers that the bootstrap draws at once
 UNCHANGED = 0.05  # a smaller difference of two answers counts as none (audeering/ser-tests)
 
 
@@ -86,6 +87,10 @@ def interval(
     """
     random = np.random.default_rng(seed)
     clips = len(target)
-    draws = (random.integers(clips, size=clips) for _ in range(resamples))
-    low, high = np.percentile([metric(prediction[draw], target[draw]) for draw in draws], [2.5, 97.5])
+    at_once = max(1, BLOCK // clips)
+    scores = []
+    for first in range(0, resamples, at_once):
+        draws = random.integers(clips, size=(clips, min(at_once, resamples - first)))  # a draw a column
+        scores.append(metric(prediction[draws], target[draws]))
+    low, high = np.percentile(np.concatenate(scores), [2.5, 97.5])
     return float(low), float(high)

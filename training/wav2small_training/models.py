@@ -22,7 +22,7 @@ class Model:
     """A model that answers clips.
 
     Attributes:
-        source: checkpoint folder or Hub id.
+        source: checkpoint folder or Hub id, as a report shows it.
         runtime: "ONNX Runtime" or "torch".
         weights: first digits of the SHA-256 of its weights, or their commit on the Hub.
         answer: waveform (samples,) float32 at 16 kHz -> (3,).
@@ -52,7 +52,8 @@ def load_model(source: str) -> Model:
             return torch_model(source)
         except Wav2SmallError:
             raise error from None
-    return Model(source, "ONNX Runtime", digest([predictor.file]), lambda clip: predictor((clip, RATE)).as_array())
+    shown = "the bundled checkpoint" if folder == BUNDLED else source
+    return Model(shown, "ONNX Runtime", digest([predictor.file]), lambda clip: predictor((clip, RATE)).as_array())
 
 
 def torch_model(source: str) -> Model:

@@ -109,9 +109,9 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     )
 
 
-def axes(value: onnx.ValueInfoProto) -> list[str | int]:
-    """The axes of an input or output: a name where they are dynamic, else a number."""
-    return [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+def axes(value: onnx.ValueInfoProto) -> list[str | int | None]:
+    """The axes of an input or output: a name where they are dynamic, else a number; `None` where nothing is known."""
+    return [axis.dim_param or axis.dim_value or None for axis in value.type.tensor_type.shape.dim]
 
 
 def short_names():

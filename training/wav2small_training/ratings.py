@@ -20,14 +20,14 @@ Row = dict[str, Any]
 Target = Callable[[Row, np.ndarray], np.ndarray]  # row and waveform -> (3,), NaN for a dimension without a target
 
 
-class Misfit(Wav2SmallError):
+class MisfitError(Wav2SmallError):
     """The settings do not fit the data: it ends the evaluation, where a clip that cannot be scored is skipped."""
 
 
 def cell(row: Row, column: str, corpus: Corpus) -> Any:
     """Value of a column, or an error that lists the columns."""
     if column not in row:
-        raise Misfit(f"{corpus.source} has no column {column!r}; it has {', '.join(sorted(row))}")
+        raise MisfitError(f"{corpus.source} has no column {column!r}; it has {', '.join(sorted(row))}")
     return row[column]
 
 
@@ -70,9 +70,9 @@ class Ratings:
                 try:
                     rating = float(text)
                 except (TypeError, ValueError):
-                    raise Misfit(f"{row_id(row, corpus)}: {column} is {text!r}, not a number") from None
+                    raise MisfitError(f"{row_id(row, corpus)}: {column} is {text!r}, not a number") from None
                 if not low <= rating <= high:
-                    raise Misfit(f"{row_id(row, corpus)}: {column} is {rating:g}, outside of {low:g} to {high:g}")
+                    raise MisfitError(f"{row_id(row, corpus)}: {column} is {rating:g}, outside of {low:g} to {high:g}")
                 values[LABELS.index(dimension)] = (rating - low) / (high - low)
             if np.isnan(values).all():
                 raise Wav2SmallError("no rating")

@@ -139,7 +139,8 @@ class Recipe(Entry):
     Attributes:
         name: of the student.
         corpora: the mixture to train on.
-        teacher: checkpoint folder or Hub id of an `adv_teacher`; its answers are the targets, unclipped.
+        teacher: checkpoint folder or Hub id of a model of ours, or of published teachers in their own layout; a list
+            stands for the mean of its members. Its answers are the targets, unclipped.
         annotations: folder that `wav2small annotate` wrote; its answers are used instead of running the teacher.
         batch: clips a step, over all processes.
         crop_seconds: length of a training clip; shorter audio is padded and masked.
@@ -152,7 +153,7 @@ class Recipe(Entry):
 
     name: str
     corpora: Annotated[list[Corpus], Field(min_length=1)]
-    teacher: str | None = None
+    teacher: str | list[str] | None = None
     annotations: str | None = None
     student: Student = Student()
     augmentation: Augmentation = Augmentation()

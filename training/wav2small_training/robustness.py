@@ -41,7 +41,7 @@ def _pairs(arousal=(None, None), dominance=(None, None), valence=(None, None)) -
     return dict(zip(LABELS, (arousal, dominance, valence), strict=True))
 
 
-SMALL = (
+SMALL: tuple[tuple[str, Published], ...] = (
     ("tone 5-7 kHz", _pairs((0.92, 0.99))),
     ("zeros before", {}),
     ("zeros after", {}),
@@ -53,7 +53,7 @@ SMALL = (
     ("low pass 6.5-7.5 kHz", {}),
     ("white noise 35-45 dB", _pairs((0.73, 0.92), valence=(0.60, 0.96))),
 )
-BACKGROUND = (
+BACKGROUND: tuple[tuple[str, Published, Published], ...] = (
     ("babble 20 dB", _pairs((0.58, 0.94), (0.73, 0.97), (0.40, 0.76)), {}),
     ("environment 20 dB", _pairs((0.64, 0.91), (0.71, 0.90), (0.46, 0.85)), {}),
     ("music 20 dB", _pairs((0.64, 0.94), valence=(0.40, 0.86)), {}),

@@ -11,9 +11,8 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import helper
-from onnx.numpy_helper import to_array  # noqa: F401
 
-from .weights import Coded, Weight, largest_code, nearest
+from .weights import Coded, Weight, largest_code
 
 DAMPING = 0.01  # of the mean square of the inputs, added to each: weights move no further than the speech supports
 SHRINK = np.linspace(1, 0.5, 26)  # candidates for the largest code, as shares of a channel's largest weight
@@ -90,14 +89,13 @@ def adapt(weight: Weight, moment: np.ndarray, bits: int) -> Coded:
         codes[:, i] = np.clip(np.rint(left[:, i] / scale[:, 0]), -largest_code(bits), largest_code(bits))
         error = (left[:, i] - codes[:, i] * scale[:, 0]) / factor[i, i]
         left[:, i:] -= error[:, None] * factor[i, i:]
-    codes = codes[:, np.argsort(order)].reshape(shape)
-    scale = scale.reshape(-1, *[1] * (len(shape) - 1))
-    restored = (np.moveaxis(one, 0, weight.axis) for one in (codes.astype(np.int8), scale.astype(np.float32)))
-    return Coded(*(np.ascontiguousarray(one) for one in restored), bits)
+    codes = np.moveaxis(codes[:, np.argsort(order)].reshape(shape), 0, weight.axis)
+    scale = np.moveaxis(scale.reshape(-1, *[1] * (len(shape) - 1)), 0, weight.axis)
+    return Coded(codes.astype(np.int8, order="C"), scale.astype(np.float32, order="C"), bits)
 
 
 def best_scale(matrix: np.ndarray, moment: np.ndarray, bits: int) -> np.ndarray:
-    """The scale of each output channel that loses least when its weights are rounded to the nearest code: (outputs, 1)."""
+    """The scale of each output channel that loses least by rounding to the nearest code: (outputs, 1)."""
     peak = np.abs(matrix).max(axis=1, keepdims=True)
     peak[peak == 0] = largest_code(bits)
     best, least = np.zeros_like(peak), np.full_like(peak, np.inf)

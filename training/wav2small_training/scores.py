@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ FEW_GROUPS = 12  # a column with more values has its groups only in the JSON
 
 
 @dataclass
-class Table:
+class AnswerTable:
     """All answers of an evaluation, as numbers; the clips are in the same order everywhere.
 
     Attributes:
@@ -45,7 +46,7 @@ class Table:
     skipped: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> "Table":
+    def read(cls, path: Path) -> "AnswerTable":
         """Read the answers that `evaluate` wrote."""
         table = cls()
         for row in read_lines(path):
@@ -77,7 +78,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def summary(table: Table, fit: list[dict[str, Any]], groups: list[str]) -> dict[str, Any]:
+def summary(table: AnswerTable, fit: list[dict[str, Any]], groups: list[str]) -> dict[str, Any]:
     """All numbers of a report, ready for JSON.
 
     Args:
@@ -100,13 +101,13 @@ def summary(table: Table, fit: list[dict[str, Any]], groups: list[str]) -> dict[
         "fairness": fairness_rows(table),
         "not_measured": {**(robustness.missing(measured) if tested else {}), **fairness.NOT_MEASURED},
         "speed": {
-            model: seconds / (len(table.answers[model]) * table.seconds.sum())
+            model: float(seconds / (len(table.answers[model]) * table.seconds.sum()))
             for model, seconds in table.compute_seconds.items()
         },
     }
 
 
-def loudness_baseline(table: Table, fit: list[dict[str, Any]]) -> tuple[np.ndarray, str]:
+def loudness_baseline(table: AnswerTable, fit: list[dict[str, Any]]) -> tuple[np.ndarray, str]:
     """What the RMS level in dB alone would answer, by least squares: (clips, 3), and on which clips it was fitted.
 
     Fitted on other clips where there are any; else, for each speaker, on the clips of all others; else, for each clip,
@@ -152,7 +153,7 @@ def scored(answer: np.ndarray, target: np.ndarray) -> dict[str, Any] | None:
     return scores
 
 
-def agreement_rows(table: Table, loudness: np.ndarray) -> list[dict[str, Any]]:
+def agreement_rows(table: AnswerTable, loudness: np.ndarray) -> list[dict[str, Any]]:
     """Scores of each model as recorded and level-normalised, and of loudness alone."""
     runs = [
         (model, condition.name, by_condition[condition.name])
@@ -169,7 +170,7 @@ def agreement_rows(table: Table, loudness: np.ndarray) -> list[dict[str, Any]]:
     return rows
 
 
-def condition_rows(table: Table) -> list[dict[str, Any]]:
+def condition_rows(table: AnswerTable) -> list[dict[str, Any]]:
     """CCC, and share of unchanged answers, of each model under each condition."""
     rows = []
     for model, by_condition in table.answers.items():
@@ -185,27 +186,24 @@ def condition_rows(table: Table) -> list[dict[str, Any]]:
     return rows
 
 
-def group_rows(table: Table, groups: list[str]) -> list[dict[str, Any]]:
-    """Scores of each model for each value of each column, as recorded."""
+def group_rows(table: AnswerTable, groups: list[str]) -> list[dict[str, Any]]:
+    """Scores of each model for each value of each column, as recorded; a column with one value has no groups."""
+    values = {column: np.unique(table.columns[column]) for column in groups}
+    parts = [(column, group) for column in groups for group in values[column] if len(values[column]) > 1]
     rows = []
     for model, by_condition in table.answers.items():
-        for column in groups:
-            for group in np.unique(table.columns[column]):
-                own = table.columns[column] == group
-                for i, dimension in enumerate(LABELS):
-                    answer, target = by_condition[AS_RECORDED.name][own, i], table.target[own, i]
-                    rated = ~np.isnan(target)
-                    if rated.sum() < 2:
-                        continue
-                    answer, target = answer[rated], target[rated]
-                    scores = {name: float(metric(answer, target)) for name, metric in METRICS.items()}
-                    error = float((answer - target).mean())
-                    row = {"model": model, "column": column, "group": str(group), "dimension": dimension}
-                    rows.append({**row, "clips": len(target), **scores, "mean_error": error})
+        for (column, group), (i, dimension) in product(parts, enumerate(LABELS)):
+            own = (table.columns[column] == group) & ~np.isnan(table.target[:, i])
+            if own.sum() < 2:
+                continue
+            answer, target = by_condition[AS_RECORDED.name][own, i], table.target[own, i]
+            row: dict[str, Any] = {"model": model, "column": column, "group": str(group), "dimension": dimension}
+            row |= {"clips": int(own.sum()), "mean_error": float((answer - target).mean())}
+            rows.append(row | {name: float(metric(answer, target)) for name, metric in METRICS.items()})
     return rows
 
 
-def robustness_rows(table: Table) -> list[dict[str, Any]]:
+def robustness_rows(table: AnswerTable) -> list[dict[str, Any]]:
     """Verdicts of the published robustness tests."""
     return [
         {
@@ -223,7 +221,7 @@ def robustness_rows(table: Table) -> list[dict[str, Any]]:
     ]
 
 
-def fairness_rows(table: Table) -> list[dict[str, Any]]:
+def fairness_rows(table: AnswerTable) -> list[dict[str, Any]]:
     """Verdicts of the published tests of fairness, speakers and distributions, as recorded."""
     rows = []
     for model, by_condition in table.answers.items():
@@ -234,5 +232,5 @@ def fairness_rows(table: Table) -> list[dict[str, Any]]:
             columns = {column: values[rated] for column, values in table.columns.items()}
             answer = by_condition[AS_RECORDED.name][rated, i]
             for result in fairness.judge(dimension, answer, table.target[rated, i], columns):
-                rows.append({"model": model, "dimension": dimension, **vars(result)})
+                rows.append({"model": model, "dimension": dimension, **vars(result), "passed": result.passed})
     return rows

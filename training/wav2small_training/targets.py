@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from wav2small.auto import MODELS, AdvTeacherForAudioClassification
+from wav2small.convert_teacher import read_config
 from wav2small.errors import Wav2SmallError
 
 from .answers import Answers
@@ -33,17 +35,22 @@ class Targets:
             return self.teacher(batch["input_values"], batch["attention_mask"]).logits.float()
 
 
-def load_teacher(source: str, device: torch.device) -> torch.nn.Module:
-    """Load any of our models, as a teacher: in evaluation, without gradients."""
-    from transformers import AutoModelForAudioClassification
+def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Module:
+    """Load a model of ours, or published teachers in their own layouts: in evaluation, without gradients.
 
-    import wav2small.auto  # noqa: F401  makes the Auto classes know ours
-
-    try:
-        teacher = AutoModelForAudioClassification.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise Wav2SmallError(f"the teacher {source} cannot be loaded: {reason}") from None
+    Raises:
+        Wav2SmallError: if it cannot be found or read, or its weights do not fit.
+    """
+    sources = [source] if isinstance(source, str) else source
+    types = {model.config_class.model_type: model for model in MODELS}
+    kinds = [read_config(one, None)[0].get("model_type") for one in sources]
+    if len(sources) == 1 and kinds[0] in types:
+        try:
+            teacher = types[kinds[0]].from_pretrained(sources[0])
+        except (OSError, ValueError) as error:
+            raise Wav2SmallError(f"the teacher {sources[0]} cannot be loaded: {str(error).splitlines()[0]}") from None
+    else:
+        teacher = AdvTeacherForAudioClassification.from_members(sources)
     return teacher.eval().requires_grad_(False).to(device)
 
 

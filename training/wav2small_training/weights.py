@@ -1,4 +1,4 @@
-"""Weights in few bits: stored as integers, made floats by operators that a runtime evaluates once, when it loads a file.
+"""Weights in few bits: stored as integers, made floats by operators that a runtime evaluates as it loads a file.
 
 So a file is small, and runs exactly as fast as its float twin: nothing is quantized while it runs. `DequantizeLinear`
 would say the same in one operator, but ONNX Runtime evaluates it again in each run, and its fast convolutions need
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from .onnx_graph import Operators
 

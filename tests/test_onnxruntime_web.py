@@ -1,0 +1,58 @@
+"""The small files in onnxruntime-web: WebAssembly, in Node, gives the answers of ONNX Runtime in Python."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from conftest import ROOT, voice_like
+
+pytestmark = pytest.mark.export
+pytest.importorskip("optimum", reason="ONNX export needs the extra [export]")
+
+from wav2small_training.export import FLOAT, FOUR_BIT, QUANTIZED, write_files
+
+from test_export import student
+
+WEB = ROOT / "tests" / "web"
+CLIPS, SAMPLES = 3, 24000
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """Node, with the package that `web/package.json` names."""
+    found, npm = shutil.which("node"), shutil.which("npm")
+    if found is None:
+        pytest.skip("no node: nothing runs WebAssembly here")
+    if not (WEB / "node_modules" / "onnxruntime-web").is_dir():
+        if npm is None:
+            pytest.skip("no npm, and onnxruntime-web is not in tests/web/node_modules")
+        command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
+        done = subprocess.run(command, cwd=WEB, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"npm cannot install onnxruntime-web here: {done.stderr.strip()[-200:]}")
+    return found
+
+
+@pytest.fixture(scope="module", params=["token", "gram"])
+def folder(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("web")
+    write_files(student(pooling=request.param), path, [voice_like(1, seed=i) for i in range(4)])
+    return path
+
+
+@pytest.mark.parametrize("file", [FLOAT, QUANTIZED, FOUR_BIT])
+def test_a_browsers_runtime_gives_the_same_answers(node, folder, file, tmp_path):
+    batch = np.stack([voice_like(SAMPLES / 16000, seed=i) for i in range(CLIPS)])
+    batch.tofile(tmp_path / "samples.f32")
+    command = [node, WEB / "answer.mjs", folder / file, tmp_path / "samples.f32", str(CLIPS)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    expected = onnxruntime.InferenceSession(folder / file).run(["logits"], {"input_values": batch})[0]
+    assert answer["dims"] == [CLIPS, 3]
+    tolerance = 1e-3 * max(1, np.abs(expected).max())
+    np.testing.assert_allclose(np.reshape(answer["logits"], expected.shape), expected, atol=tolerance)
