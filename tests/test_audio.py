@@ -5,12 +5,12 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from conftest import RATE, voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from wav2small import Wav2SmallError
 from wav2small.audio import name, read, stream
-
-from conftest import RATE, voice_like
 
 
 def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:

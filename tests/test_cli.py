@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from conftest import RATE, voice_like
 from reference import wav2small as reference
 from safetensors.torch import save_file
-
-from conftest import RATE, voice_like
 
 COMMAND = Path(sys.executable).with_name("wav2small")
 COLUMNS = ["file", "arousal", "dominance", "valence", "start", "end", "silent"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from conftest import voice_like
 from reference import wav2small as reference
 from safetensors.torch import save_file
+
 from wav2small import Wav2SmallError, Wav2SmallForAudioClassification
 from wav2small.convert_checkpoint import convert
-
-from conftest import voice_like
 
 
 def published(folder, change=None, suffix="safetensors"):
@@ -53,7 +53,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_by_key_and_leaves_nothing(tmp
 
 
 def test_a_folder_without_weights_is_named(tmp_path):
-    with pytest.raises(Wav2SmallError, match="neither model.safetensors nor pytorch_model.bin"):
+    with pytest.raises(Wav2SmallError, match=r"neither model\.safetensors nor pytorch_model\.bin"):
         convert(str(tmp_path), tmp_path / "ours")
 
 
@@ -74,6 +74,8 @@ def test_a_folder_that_exists_is_not_overwritten(tmp_path):
 
 
 def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_one_line(tmp_path):
-    with pytest.raises(Wav2SmallError, match="nobody/nothing is no folder here and cannot be loaded from the Hub") as error:
+    with pytest.raises(
+        Wav2SmallError, match="nobody/nothing is no folder here and cannot be loaded from the Hub"
+    ) as error:
         convert("nobody/nothing", tmp_path / "ours")
     assert "\n" not in str(error.value)

@@ -1,6 +1,7 @@
 """A corpus is the same rows from a folder, Parquet or WebDataset shards."""
 
 import io
+import json
 import tarfile
 
 import numpy as np
@@ -41,7 +42,8 @@ def as_webdataset(folder, target):
     for shard, part in enumerate((files[:4], files[4:])):
         with tarfile.open(target / f"{shard}.tar", "w") as archive:
             for path in part:
-                for name, data in ((path.name, path.read_bytes()), (f"{path.stem}.json", b"{}")):
+                label = f'{{"mood": "mood of {path.stem}"}}'.encode()
+                for name, data in ((path.name, path.read_bytes()), (f"{path.stem}.json", label)):
                     info = tarfile.TarInfo(name)
                     info.size = len(data)
                     archive.addfile(info, io.BytesIO(data))
@@ -65,6 +67,20 @@ def test_every_kind_of_source_gives_the_same_clips(folder, tmp_path, kind):
     for name, samples in found.items():
         np.testing.assert_array_equal(samples, expected[name])
     assert clip_count(entry) == (None if kind == "webdataset" else 7)
+
+
+def test_a_webdataset_brings_the_columns_of_its_json_files(folder, tmp_path):
+    rows = list(open_rows(corpus(as_webdataset(folder, tmp_path), audio="flac")))
+    assert [row["mood"] for row in rows] == [f"mood of {i:03}" for i in range(7)]
+
+
+def test_parquet_with_the_audio_feature_of_datasets_needs_no_decoder(folder, tmp_path):
+    """A file as the Hub has it: the feature in the metadata of its schema."""
+    features = {"info": {"features": {"audio": {"_type": "Audio"}, "n": {"dtype": "int64", "_type": "Value"}}}}
+    plain = parquet.read_table(as_parquet(folder, tmp_path).replace("*", "0"))
+    marked = plain.replace_schema_metadata({"huggingface": json.dumps(features)})
+    parquet.write_table(marked, tmp_path / "marked.parquet")
+    assert len(content(corpus(tmp_path / "marked.parquet"))) == 4
 
 
 def test_rows_can_be_chosen_by_a_column(folder):

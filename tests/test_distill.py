@@ -136,7 +136,13 @@ def test_killed_and_resumed_it_ends_bit_for_bit_where_it_would_have(place, worke
 
 
 def test_two_processes_train_like_one(place):
-    long = {"steps": 60, "batch": 24, "augmentation": {}, "evaluation": {**recipe(place).evaluation.model_dump(), "every": 60}, "save_every": 60}
+    long = {
+        "steps": 60,
+        "batch": 24,
+        "augmentation": {},
+        "evaluation": {**recipe(place).evaluation.model_dump(), "every": 60},
+        "save_every": 60,
+    }
     one, two = recipe(place, "one", **long), recipe(place, "two", **long)
     distill(one)
     finish(start(two, processes=2))

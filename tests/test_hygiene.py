@@ -5,7 +5,6 @@ import re
 import subprocess
 
 import pytest
-
 from conftest import ROOT
 
 SOURCES = sorted([*(ROOT / "modeling").rglob("*.py"), *(ROOT / "training").rglob("*.py")])

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from conftest import voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import wav2small as reference
 from transformers import AutoModelForAudioClassification
+
 from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
 from wav2small.log_mel import LogMel, normalize
-
-from conftest import voice_like
 
 
 def front_end(n_fft: int = 64, hop: int = 32, bands: int = 26) -> LogMel:

@@ -7,15 +7,11 @@ import subprocess
 import numpy as np
 import onnxruntime
 import pytest
-
 from conftest import ROOT, voice_like
+from students import student
 
+exporting = pytest.importorskip("wav2small_training.export", reason="ONNX export needs the extra [export]")
 pytestmark = pytest.mark.export
-pytest.importorskip("optimum", reason="ONNX export needs the extra [export]")
-
-from wav2small_training.export import FLOAT, FOUR_BIT, QUANTIZED, write_files
-
-from test_export import student
 
 WEB = ROOT / "tests" / "web"
 CLIPS, SAMPLES = 3, 24000
@@ -40,11 +36,11 @@ def node() -> str:
 @pytest.fixture(scope="module", params=["token", "gram"])
 def folder(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("web")
-    write_files(student(pooling=request.param), path, [voice_like(1, seed=i) for i in range(4)])
+    exporting.write_files(student(pooling=request.param), path, [voice_like(1, seed=i) for i in range(4)])
     return path
 
 
-@pytest.mark.parametrize("file", [FLOAT, QUANTIZED, FOUR_BIT])
+@pytest.mark.parametrize("file", [exporting.FLOAT, exporting.QUANTIZED, exporting.FOUR_BIT])
 def test_a_browsers_runtime_gives_the_same_answers(node, folder, file, tmp_path):
     batch = np.stack([voice_like(SAMPLES / 16000, seed=i) for i in range(CLIPS)])
     batch.tofile(tmp_path / "samples.f32")

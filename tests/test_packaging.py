@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT
 
 pytest.importorskip("hatchling", reason="building a wheel needs hatchling")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import RATE, voice_like
+
 import wav2small
 from wav2small import Prediction, Wav2SmallError, Wav2SmallForAudioClassification
 from wav2small.predictor import BUNDLED
-
-from conftest import RATE, voice_like
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,10 @@ def test_memory_does_not_grow_with_the_length_of_a_timeline(tmp_path):
 
 
 def test_no_torch_is_imported(wav):
-    code = f"import sys, wav2small; wav2small.load()({str(wav)!r}); print('torch' in sys.modules, 'transformers' in sys.modules)"
+    code = (
+        f"import sys, wav2small; wav2small.load()({str(wav)!r}); "
+        "print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 

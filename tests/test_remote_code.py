@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import voice_like
+
 import wav2small
 from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
-
-from conftest import voice_like
 
 PACKAGE = Path(wav2small.__file__).parent
 ENTRIES = sorted(path.name for path in PACKAGE.glob("modeling_*.py") if path.name != "modeling_adv.py")
@@ -66,7 +66,12 @@ def folder(tmp_path_factory) -> Path:
 
 def run(code: str, folder: Path, tmp_path: Path) -> dict:
     """Run code in a clean process with our package blocked; it prints JSON."""
-    environment = {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1", "PATH": "", "OMP_NUM_THREADS": "1"}
+    environment = {
+        "HF_MODULES_CACHE": str(tmp_path / "modules"),
+        "HF_HUB_OFFLINE": "1",
+        "PATH": "",
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", BLOCKED + code, str(folder)],
         capture_output=True, text=True, env=environment, cwd=tmp_path,

@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from wav2small.timeline import Slicer
 
 lengths = st.integers(0, 400)
@@ -19,7 +20,9 @@ def slice_all(signal: np.ndarray, cuts: list[int], window: int, hop: int, least:
 
 
 @settings(deadline=None, max_examples=300)
-@given(samples=lengths, cuts=st.lists(st.integers(0, 60), max_size=12), window=st.integers(1, 90), hop=st.integers(1, 90))
+@given(
+    samples=lengths, cuts=st.lists(st.integers(0, 60), max_size=12), window=st.integers(1, 90), hop=st.integers(1, 90)
+)
 @example(samples=100, cuts=[], window=10, hop=90)
 def test_blocks_of_any_size_give_the_windows_of_the_whole(samples, cuts, window, hop):
     signal = np.arange(samples, dtype=np.float32)

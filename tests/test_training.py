@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import RATE, voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from wav2small import Wav2SmallForAudioClassification
 from wav2small_training.losses import ccc_loss
 from wav2small_training.metrics import ccc, pearson
 from wav2small_training.norms import RUSSELL_MEHRABIAN, WARRINER, adv
 from wav2small_training.train_on_labels import train
-
-from conftest import RATE, voice_like
 
 
 def test_norms_are_a_d_v_on_a_scale_of_0_to_1():

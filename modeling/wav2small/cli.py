@@ -194,3 +194,63 @@ def distill(
     with needs("training"):
         from wav2small_training.distill import main as run_distill
     run_distill(recipe, overrides, resume)
+
+
+@app.command()
+def models(
+    checkpoints: Annotated[list[Path] | None, typer.Argument(help="Folders; default: the bundled checkpoint.")] = None,
+) -> None:
+    """Teacher and students side by side: size, cost, speed, memory, licence."""
+    with needs("training"):
+        from wav2small_training.model_table import main as run_models
+    run_models(checkpoints)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[str, typer.Option(help="Folder, Parquet or WebDataset pattern, or Hub id.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; goes on where it was stopped.")],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Checkpoint folders or Hub ids; default: bundled.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Ratings: arousal=COLUMN,dominance=COLUMN,valence=COLUMN, or some of them.")
+    ] = None,
+    scale: Annotated[tuple[float, float], typer.Option(help="Lowest and highest rating.")] = (0.0, 1.0),
+    emotion: Annotated[str | None, typer.Option(help="Column of emotion words: their norms are the target.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="Model whose answers are the target.")] = None,
+    split: Annotated[str | None, typer.Option(help="Part of the data to score.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that clips must have; repeatable.")] = None,
+    config: Annotated[str | None, typer.Option(help="Configuration of a data set on the Hub.")] = None,
+    audio: Annotated[str, typer.Option(help="Column of the audio.")] = "audio",
+    groups: Annotated[str | None, typer.Option(help="Columns to break the scores down by: sex,speaker.")] = None,
+    conditions: Annotated[bool, typer.Option("--conditions", help="Robustness tests and distortions too.")] = False,
+    noise: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of noise for --conditions.")
+    ] = None,
+    rooms: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of impulse responses for --conditions.")
+    ] = None,
+) -> None:
+    """Score models side by side: agreement, robustness, fairness; a Markdown and a JSON report with plots."""
+    with needs("training"):
+        from wav2small_training.evaluate import main as run_evaluate
+    run_evaluate(
+        models or [], data, out, split=split, where=where, config=config, audio=audio, columns=columns, scale=scale,
+        emotion=emotion, teacher=teacher, groups=groups, all_conditions=conditions, noise=noise, rooms=rooms,
+    )  # fmt: skip
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(help="Checkpoint folder or Hub id.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; or SOURCE itself, to add the files to it.")],
+    speech: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Recordings to calibrate on, for 4 bits.")
+    ] = None,
+) -> None:
+    """Write the ONNX files of a checkpoint: float, 8 bit, 4 bit (float16 for a teacher)."""
+    with needs("export"):
+        from wav2small_training.export import export as run_export
+    run_export(source, out, speech)
+    typer.echo(f"wrote {out}")

@@ -83,8 +83,9 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, frames, bands), in dB; at least `n_fft` samples."""
-        if torch.is_autocast_enabled(waveform.device.type):  # half precision has too few digits for a power spectrum
-            with torch.autocast(waveform.device.type, enabled=False):
+        device = waveform.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):  # half precision has too few digits for a power spectrum
                 return self(waveform.float())
         signal = waveform.unsqueeze(1)  # (batch, 1, samples)
         exact = torch.promote_types(signal.dtype, torch.float32)  # float16 holds neither loud power nor POWER_FLOOR

@@ -5,6 +5,7 @@ accelerate launch -m wav2small_training.annotate RECIPE OUT [key=value ...]
 """
 
 import json
+import time
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -228,8 +229,10 @@ def main(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
 ) -> None:
     """Write the teacher's answers for the corpora of a recipe."""
+    begin = time.monotonic()
     windows = annotate(load(recipe, overrides), out)
-    typer.echo(f"{windows} windows in {out}")
+    seconds = time.monotonic() - begin
+    typer.echo(f"{windows} windows in {out}: {windows / seconds:.1f} clips/s")
 
 
 if __name__ == "__main__":

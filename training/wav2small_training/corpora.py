@@ -1,9 +1,12 @@
 """Audio from anywhere, streamed: Hub data sets, folders, Parquet and WebDataset shards -> rows of undecoded clips."""
 
 import csv
+import json
 import tarfile
 from collections.abc import Iterator
 from glob import glob
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,9 @@ def open_rows(corpus: Corpus) -> datasets.IterableDataset:
         listed = _folder(Path(source), corpus)
         return datasets.Dataset.from_list(listed).to_iterable_dataset(num_shards=min(SHARDS, len(listed)))
     if source.endswith(".parquet"):
-        rows = datasets.load_dataset("parquet", data_files=_files(source), split="train", streaming=True)
+        rows = undecoded(
+            datasets.load_dataset("parquet", data_files=_files(source), split="train", streaming=True), corpus
+        )
     elif source.endswith(".tar"):
         rows = datasets.IterableDataset.from_generator(
             _webdataset, gen_kwargs={"tars": _files(source), "suffix": corpus.audio}
@@ -119,11 +124,16 @@ def _webdataset(tars: list[str], suffix: str) -> Iterator[dict[str, Any]]:
     """Rows of WebDataset shards. The loader of `datasets` needs torchcodec to hand over undecoded audio."""
     for tar in tars:
         with fsspec.open(tar, "rb") as stream, tarfile.open(fileobj=stream, mode="r|*") as archive:
-            for member in archive:
-                key, _, extension = member.name.rpartition(".")
-                content = archive.extractfile(member)
-                if content is not None and extension == suffix:
-                    yield {"id": key, suffix: {"path": member.name, "bytes": content.read()}}
+            files = ((*member.name.partition(".")[::2], archive.extractfile(member)) for member in archive)
+            for key, parts in groupby(files, key=itemgetter(0)):  # the files of a clip follow one another
+                row: dict[str, Any] = {"id": key}
+                for _, extension, content in parts:
+                    if extension == "json" and content is not None:
+                        row.update(json.load(content))
+                    elif extension == suffix and content is not None:
+                        row[suffix] = {"path": f"{key}.{suffix}", "bytes": content.read()}
+                if suffix in row:
+                    yield row
 
 
 def _hub(corpus: Corpus) -> datasets.IterableDataset:
@@ -137,6 +147,11 @@ def _hub(corpus: Corpus) -> datasets.IterableDataset:
             f"{corpus.source} is no folder here and cannot be streamed from the Hub ({reason.rstrip('.')}): check the "
             "name, the configuration, the network, and `hf auth login` if it is gated"
         ) from None
-    if rows.features and corpus.audio in rows.features:
-        rows = rows.cast_column(corpus.audio, datasets.Audio(decode=False))
+    return undecoded(rows, corpus)
+
+
+def undecoded(rows: datasets.IterableDataset, corpus: Corpus) -> datasets.IterableDataset:
+    """Have the audio of a corpus handed over as its bytes."""
+    if rows.features and isinstance(rows.features.get(corpus.audio), datasets.Audio):
+        return rows.cast_column(corpus.audio, datasets.Audio(decode=False))
     return rows

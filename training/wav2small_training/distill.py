@@ -194,8 +194,10 @@ def main(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
 ) -> None:
     """Train a student from a recipe."""
-    state = distill(load(recipe, overrides), resume)
-    if state.history:
+    settings = load(recipe, overrides)
+    state = distill(settings, resume)
+    if state.history:  # on the main process
+        typer.echo(f"{state.step * settings.batch / state.seconds:.1f} clips/s over {state.seconds:.0f} s")
         typer.echo(f"CCC to the teacher (A, D, V) on held-out clips: {state.history[-1]['ccc']}")
 
 

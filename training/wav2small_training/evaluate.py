@@ -94,12 +94,11 @@ def evaluate(
     settings = json.loads(json.dumps(settings))  # tuples as lists, as they come back from the file
     begin(out, settings)
     answers, fit = out / "answers.jsonl", out / "loudness.jsonl"
-    reader = target.of(corpus)
-    if not fit.is_file():
+    if not answers.is_file():
+        reader = target.of(corpus)
         part = None if isinstance(target, Teacher) else training_part(corpus)
         with whole_file(fit) as temporary:
             append(temporary, fit_rows(part, reader) if part else [])
-    if not answers.is_file():
         predict({name: model.answer for name, model in loaded.items()}, corpus, reader, tested, columns, answers)
     table = AnswerTable.read(answers)
     if len(table.clips) < 2:

@@ -156,14 +156,16 @@ def calibration_clips(files: list[str]) -> list[np.ndarray]:
 
 
 def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray]) -> None:
-    """Write the ONNX files of a model into a checkpoint."""
+    """Write the ONNX files of a model into a checkpoint; a teacher's layers are too large for adaptive rounding."""
     (folder / FLOAT).parent.mkdir(exist_ok=True)
     export_onnx(model, folder / FLOAT)
     graph = onnx.load(folder / FLOAT)
-    save(eight_bit(graph, clips), folder / QUANTIZED)
     if model.config.model_type not in FOLDED:
+        save(eight_bit(graph), folder / QUANTIZED)
         save(half(graph), folder / HALF)
-    elif clips:
+        return
+    save(eight_bit(graph, clips), folder / QUANTIZED)
+    if clips:
         save(four_bit(graph, clips), folder / FOUR_BIT)
 
 

@@ -64,6 +64,7 @@ def robustness(content: Content) -> Figure:
             known = [row["published"].get(dimension, (None, None))[i] for row in tests]
             shape = {"marker": marker, "s": 26, "facecolor": "white", "edgecolor": "black", "zorder": 3}
             panel.scatter(np.array(known, np.float64), places, label=name, **shape)
+        panel.margins(y=0.01)
         panel.set(xlim=(0, 1.03), title=dimension, xlabel="share of clips unchanged")
         panel.set_yticks(places, [row["condition"] for row in tests], fontsize=9)
         panel.grid(axis="x", alpha=0.3)

@@ -1,6 +1,6 @@
 """A float ONNX graph -> the same with weights of 8 bits, or of 4 where real speech allows it, or of 16.
 
-Weights are rounded adaptively, for real speech. Only weights are quantized, never what flows through the network: `compare.py` measures why.
+Weights are rounded adaptively, for real speech. What flows through the network stays float: `compare.py` measures why.
 """
 
 from collections.abc import Sequence

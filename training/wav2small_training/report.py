@@ -32,11 +32,11 @@ recordings, at that ratio of RMS. Reverberation: the given rooms in thirds by cl
 rate; those from 16 to 44.1 kHz change nothing here, for the audio has 16 kHz. Clipping: at that share of the peak; at
 1.0 nothing changes."""
 FAIRNESS_NOTE = """\
-Tests, bars and the values of the two reference models: audeering/ser-tests, MSP-Podcast Test-1. *group - all*: the
-group that differs most from all clips; for sex, in sets balanced by target with up to 1,000 clips a group, for which
-the bars are made. *by chance*: what a rater without any bias stays below in 95 % of runs with as many clips; a failure
-below it says nothing. Where a group has few speakers, its gap may be theirs. Speakers and groups count from 10 clips, a
-ranking from 5 speakers."""
+Tests, bars and the values of the two reference models: audeering/ser-tests, MSP-Podcast Test-1 (by sex: without their
+sign). *group - all*: the group that differs most from all clips; for sex, in sets balanced by target with up to 1,000
+clips a group, for which the bars are made. *by chance*: what a rater without any bias stays below in 95 % of runs with
+as many clips; a failure below it says nothing. Where a group has few speakers, its gap may be theirs. Speakers and
+groups count from 10 clips, a ranking from 5 speakers."""
 
 
 def write(out: Path, settings: dict[str, Any], numbers: dict[str, Any], table: AnswerTable) -> Content:
