@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -108,7 +107,8 @@ def test_a_plot_is_a_picture(folder, tmp_path, suffix):
 def test_silence_is_marked(examples):
     (row,) = rows(run("predict", examples / "silence.flac", "--format", "csv").stdout)
     assert row["silent"] == "True"
-    assert "digital silence" in run("predict", examples / "silence.flac").stdout.decode()
+    (line,) = [x for x in run("predict", examples / "silence.flac").stdout.decode().splitlines() if "0.0-2.0" in x]
+    assert line.rstrip().endswith("silence")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,9 @@ def test_convert_writes_a_checkpoint_that_loads(tmp_path):
     source.mkdir()
     save_file(reference.random_weights("gram"), source / "model.safetensors")
     run("convert", source, tmp_path / "ours")
-    assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= set(os.listdir(tmp_path / "ours"))
+    assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= {
+        path.name for path in (tmp_path / "ours").iterdir()
+    }
     told = run("convert", source, tmp_path / "ours", code=1).stderr.decode()
     assert "exists already" in told
 

@@ -169,6 +169,8 @@ accelerator.backward(loss)
 if accelerator.is_main_process:
     weight = accelerator.unwrap_model(net).weight
     print(json.dumps([loss.item() / accelerator.num_processes, weight.grad.tolist()]), flush=True)
+accelerator.wait_for_everyone()
+accelerator.end_training()
 """
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import safetensors.torch
 import torch
 from conftest import voice_like
 from hypothesis import given, settings
@@ -249,7 +250,10 @@ def test_an_export_is_a_copy_of_the_checkpoint_with_the_files(tmp_path):
     expected = {path.name for path in source.iterdir()} | {"onnx"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == expected
     assert {path.name for path in (tmp_path / "out" / "onnx").iterdir()} == {"model.onnx", "model_quantized.onnx"}
+    (source / "onnx").mkdir()
+    (source / FOUR_BIT).write_text("of weights before these")
     exporting.export(str(source), source)
+    assert not (source / FOUR_BIT).exists()
     for name in ("model.onnx", "model_quantized.onnx"):
         assert (source / "onnx" / name).read_bytes() == (tmp_path / "out" / "onnx" / name).read_bytes()
     with pytest.raises(Wav2SmallError, match="exists already"):
@@ -260,6 +264,15 @@ def test_what_is_no_checkpoint_of_ours_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(Wav2SmallError, match="empty is not a checkpoint"):
         exporting.export(str(tmp_path / "empty"), tmp_path / "out")
+    student(channels=2).save_pretrained(tmp_path / "holes")
+    weights = safetensors.torch.load_file(tmp_path / "holes" / "model.safetensors")
+    del weights["classifier.bias"]
+    safetensors.torch.save_file(weights, tmp_path / "holes" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(Wav2SmallError, match="holes lacks the weights classifier.bias"):
+        exporting.export(str(tmp_path / "holes"), tmp_path / "out")
+    (tmp_path / "holes" / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(Wav2SmallError, match="holes is not a checkpoint that loads"):
+        exporting.export(str(tmp_path / "holes"), tmp_path / "out")
     with pytest.raises(Wav2SmallError, match="no folder here"):
         exporting.export("no/such/folder", tmp_path / "out")
     assert not (tmp_path / "out").exists()

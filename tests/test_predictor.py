@@ -34,6 +34,14 @@ def test_the_bundled_onnx_file_answers_like_the_model(predictor, samples):
     np.testing.assert_allclose(predictor((waveform, RATE)).as_array(), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("q8", 0.02), ("q4", 0.1)])
+def test_the_quantized_files_answer_nearly_the_same(predictor, dtype, tolerance, examples):
+    quantized = wav2small.load(dtype=dtype)
+    assert quantized.file.stat().st_size < predictor.file.stat().st_size / 3
+    for path in sorted(examples.glob("*.flac")):
+        same(quantized(path), predictor(path), tolerance)
+
+
 def test_an_answer_has_names_a_dict_and_an_array(predictor, wav):
     answer = predictor(wav)
     assert answer.as_array().tolist() == pytest.approx([answer.arousal, answer.dominance, answer.valence])

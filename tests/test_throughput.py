@@ -1,11 +1,11 @@
 """The benchmark of the training measures what it says, on a corpus made here."""
 
 import pytest
+from conftest import write_corpus
+
+from wav2small.predictor import BUNDLED
 from wav2small_training import throughput
 from wav2small_training.recipe import Recipe
-
-from conftest import write_corpus
-from wav2small.predictor import BUNDLED
 
 
 @pytest.fixture

@@ -52,7 +52,9 @@ def needs(extra: str) -> Iterator[None]:
 def predict(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched), or - for stdin.")],
     model: Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; default: the bundled one.")] = None,
-    dtype: Annotated[Literal["fp32", "q8"], typer.Option(help="ONNX file: float or 8 bit.")] = "fp32",
+    dtype: Annotated[
+        Literal["fp32", "fp16", "q8", "q4"], typer.Option(help="Which ONNX file: float, 8 bit, 4 bit.")
+    ] = "fp32",
     format: Annotated[
         Literal["table", "json", "csv", "parquet"] | None, typer.Option(help="Default: as --output ends, else a table.")
     ] = None,

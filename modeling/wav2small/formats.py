@@ -52,12 +52,12 @@ def table(rows: list[Row]) -> Table:
     """A table for the terminal, numbers to two digits."""
     result = Table(box=None, header_style="bold", pad_edge=False)
     result.add_column("file", overflow="fold")
-    for column in ("start", "end", "arousal", "dominance", "valence"):
+    for column in ("seconds", "arousal", "dominance", "valence"):
         result.add_column(column, justify="right", no_wrap=True)
-    result.add_column("note")
+    result.add_column("", no_wrap=True)
     for file, row in rows:
         numbers = (f"{row.arousal:.2f}", f"{row.dominance:.2f}", f"{row.valence:.2f}")
-        result.add_row(file, f"{row.start:.1f}", f"{row.end:.1f}", *numbers, "digital silence" if row.silent else "")
+        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, "silence" if row.silent else "")
     return result
 
 

@@ -7,7 +7,11 @@ from .errors import Wav2SmallError
 from .formats import Row
 
 MAX_FILES = 24
-COLORS = {"arousal": "#d1495b", "dominance": "#30638e", "valence": "#2e933c"}
+STYLES = {  # color and width; the widest is drawn first, so that equal values stay visible
+    "valence": ("#2e933c", 4.5),
+    "dominance": ("#30638e", 3.0),
+    "arousal": ("#d1495b", 1.5),
+}
 SUFFIXES = {".png", ".svg", ".pdf"}
 
 
@@ -41,12 +45,12 @@ def plot(rows: list[Row], path: Path) -> None:
     tints = colormaps["turbo"].resampled(len(files) + 2)
     for i, (strip, (file, predictions)) in enumerate(zip(strips, files.items(), strict=True)):
         middles = [(p.start + p.end) / 2 for p in predictions]
-        for name, color in COLORS.items():
+        for name, (color, width) in STYLES.items():
             values = [getattr(p, name) for p in predictions]
             if len(predictions) == 1:  # one answer holds for the whole clip
-                strip.hlines(values, predictions[0].start, predictions[0].end, color=color, lw=2.5, label=name)
+                strip.hlines(values, predictions[0].start, predictions[0].end, color=color, lw=width, label=name)
             else:
-                strip.plot(middles, values, "o-", color=color, ms=3, lw=1.5, label=name)
+                strip.plot(middles, values, "-", color=color, lw=width / 1.5, label=name)
         strip.set_title(Path(file).name, fontsize=8, loc="left", pad=2)
         strip.set(ylim=(-0.05, 1.05), yticks=[0, 0.5, 1])
         strip.tick_params(labelsize=7)

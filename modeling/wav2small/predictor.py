@@ -16,14 +16,19 @@ from .errors import Wav2SmallError
 from .timeline import Slicer, Stream, Windows
 
 BUNDLED = Path(__file__).parent / "pretrained"
-FILES = {"fp32": "onnx/model.onnx", "q8": "onnx/model_quantized.onnx"}  # the names of transformers.js
+FILES = {  # the names of transformers.js
+    "fp32": "onnx/model.onnx",
+    "fp16": "onnx/model_fp16.onnx",
+    "q8": "onnx/model_quantized.onnx",
+    "q4": "onnx/model_q4.onnx",
+}
 LABELS = ("arousal", "dominance", "valence")
 MIN_SECONDS = 0.1
 MAX_SECONDS = 600.0  # in one piece; a timeline has no limit
 BATCH = 8
 SILENCE = 2 / 32768  # a signal that stays within one 16-bit step up and down is digital silence
 
-Dtype = Literal["fp32", "q8"]
+Dtype = Literal["fp32", "fp16", "q8", "q4"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,8 @@ def load(
 
     Args:
         source: a checkpoint folder, or an id on the Hub ("org/name"); `None` for the checkpoint in this package.
-        dtype: which ONNX file: "fp32" (`onnx/model.onnx`) or "q8" (`onnx/model_quantized.onnx`).
+        dtype: which ONNX file: "fp32" (`onnx/model.onnx`), "q8" (`onnx/model_quantized.onnx`, 8 bit), "q4"
+            (`onnx/model_q4.onnx`, 4 bit) or, for large models, "fp16" (`onnx/model_fp16.onnx`).
         threads: of ONNX Runtime within one forward pass.
         revision: branch, tag or commit on the Hub.
 

@@ -99,6 +99,7 @@ def annotate(recipe: Recipe, out: Path) -> int:
     if accelerator.is_main_process:
         write_json(out / "annotations.json", settings)
     accelerator.wait_for_everyone()
+    accelerator.end_training()
     return windows
 
 

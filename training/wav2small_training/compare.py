@@ -7,6 +7,7 @@ weights alone.
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,13 @@ from optimum.onnxruntime.configuration import CalibrationConfig, QuantizationCon
 from rich.progress import track
 from transformers import PreTrainedModel
 
-from .export import StraightOnnxConfig, export_onnx, quiet
-from .latency import ONNX, Contestant, peak_memory, race
+from wav2small.atomic import whole_file
+from wav2small.audio import read
+from wav2small.cli import find_audio
+from wav2small.errors import Wav2SmallError
+
+from .export import StraightOnnxConfig, calibration_clips, export_onnx, quiet
+from .latency import ONNX, Contestant, peak_memory, processor, race
 from .metrics import ccc
 from .quantize import adapted, answers, eight_bit, four_bit, half, settled, stored
 from .weights import nearest, weights
@@ -46,6 +52,32 @@ class Row:
     agreement: tuple[float, float, float]
     ratio: float
     memory: float
+
+
+def report(model: PreTrainedModel, speech: Path, path: Path) -> None:
+    """Compare on a folder of recordings, half of them to calibrate on and half held out, and write the table.
+
+    Args:
+        model: a student.
+        speech: the folder.
+        path: of the Markdown file.
+
+    Raises:
+        Wav2SmallError: if there are fewer than two recordings, or a file cannot be read or written.
+    """
+    files = find_audio([str(speech)])
+    if len(files) < 2:
+        raise Wav2SmallError(f"{speech} holds one recording: one to calibrate on and one held out are needed")
+    held_out = [read(file) for file in files[1::2]]
+    with whole_file(path) as temporary:
+        rows = compare(model, calibration_clips(files[::2]), held_out)
+        text = (
+            f"# Ways to store a {model.config.model_type} as ONNX\n\n"
+            f"CCC with the answers of the tuned float file to {len(held_out)} recordings of {speech.resolve().name}, "
+            f"where the other {len(files) - len(held_out)} were there to calibrate on. Time for 5 s of audio on one "
+            f"thread in relation to that file: medians of runs that took turns. {date.today()}, {processor()}.\n\n"
+        )
+        temporary.write_text(text + markdown(rows), encoding="utf-8")
 
 
 def compare(model: PreTrainedModel, calibration: Sequence[np.ndarray], held_out: Sequence[np.ndarray]) -> list[Row]:

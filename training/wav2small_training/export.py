@@ -3,11 +3,12 @@
 Importing this file makes optimum know our kinds of models.
 """
 
+import io
 import logging
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import wraps
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from optimum.exporters.onnx import export as optimum_export
 from optimum.exporters.onnx.model_patcher import ModelPatcher
 from optimum.exporters.tasks import TasksManager
 from optimum.utils import DummyAudioInputGenerator, NormalizedConfig
+from safetensors import SafetensorError
 from transformers import AutoModelForAudioClassification, PreTrainedModel
 
 import wav2small.auto  # noqa: F401
@@ -140,13 +142,15 @@ def find(source: str) -> Path:
 def load(folder: Path) -> PreTrainedModel:
     """The model of a checkpoint."""
     try:
-        model = AutoModelForAudioClassification.from_pretrained(folder).eval()
-    except (OSError, ValueError) as error:
+        model, info = AutoModelForAudioClassification.from_pretrained(folder, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise Wav2SmallError(f"{folder} is not a checkpoint that loads ({reason})") from None
     if model.config.model_type not in KINDS:
         raise Wav2SmallError(f"{folder} holds a {model.config.model_type}, not one of {', '.join(KINDS)}")
-    return model
+    if missing := sorted(info["missing_keys"]):
+        raise Wav2SmallError(f"{folder} lacks the weights {missing[0]} ({len(missing)} in all)")
+    return model.eval()
 
 
 def calibration_clips(files: list[str]) -> list[np.ndarray]:
@@ -160,19 +164,15 @@ def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray]) -
     (folder / FLOAT).parent.mkdir(exist_ok=True)
     export_onnx(model, folder / FLOAT)
     graph = onnx.load(folder / FLOAT)
-    if model.config.model_type not in FOLDED:
-        save(eight_bit(graph), folder / QUANTIZED)
-        save(half(graph), folder / HALF)
-        return
-    save(eight_bit(graph, clips), folder / QUANTIZED)
-    if clips:
-        save(four_bit(graph, clips), folder / FOUR_BIT)
-
-
-def save(graph: onnx.ModelProto, path: Path) -> None:
-    """Write an ONNX file, whole or not at all."""
-    with whole_file(path) as temporary:
-        onnx.save(graph, temporary)
+    if model.config.model_type in FOLDED:
+        small = {QUANTIZED: eight_bit(graph, clips)} | ({FOUR_BIT: four_bit(graph, clips)} if clips else {})
+    else:
+        small = {QUANTIZED: eight_bit(graph), HALF: half(graph)}
+    for name in (QUANTIZED, FOUR_BIT, HALF):
+        (folder / name).unlink(missing_ok=True)  # it may be of other weights
+    for name, each in small.items():
+        with whole_file(folder / name) as temporary:
+            onnx.save(each, temporary)
 
 
 def export_onnx(model: PreTrainedModel, path: Path, config: type[OnnxConfig] = AdvOnnxConfig) -> None:
@@ -208,11 +208,13 @@ def check(path: Path, model: PreTrainedModel) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the remarks of the tracer and of optimum to themselves."""
+    """Keep the remarks of the tracer, of optimum and of ONNX Runtime's calibration to themselves."""
     logger = logging.getLogger("optimum")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logger.setLevel(level)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

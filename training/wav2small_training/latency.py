@@ -148,21 +148,23 @@ def of_checkpoint(folder: Path, work: Path) -> list[Contestant]:
     return found
 
 
-def peers(work: Path) -> list[Contestant]:
-    """OpenSMILE's eGeMAPS features, and a MobileNetV4-S without training, which changes neither bytes nor time."""
+def untrained_students(work: Path) -> list[Contestant]:
+    """The other students of the paper with random weights, which change neither bytes nor time.
+
+    Args:
+        work: folder for their checkpoints; their ONNX files need the extra `export`.
+    """
+    from .export import write_files
+    from .model_table import CLASSES, PRESETS
+
     found = []
-    if importlib.util.find_spec("opensmile"):
-        found.append(Contestant("openSMILE: eGeMAPSv02", OPENSMILE))
-    if importlib.util.find_spec("optimum"):
-        from wav2small.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNetAdvForAudioClassification
-
-        from .export import write_files
-
-        folder = work / "mobilenetv4_conv_small"
-        model = MobileNetAdvForAudioClassification(MobileNetAdvConfig()).eval()
-        model.save_pretrained(folder)
-        write_files(model, folder, [])
-        found += of_checkpoint(folder, work)
+    for name, config in PRESETS.items():
+        if config.model_type != "adv_teacher" and name != "Wav2Small":
+            folder = work / name
+            model = CLASSES[config.model_type](config).eval()
+            model.save_pretrained(folder)
+            write_files(model, folder, [])
+            found += of_checkpoint(folder, work)
     return found
 
 
@@ -172,8 +174,12 @@ def bench(
     """Print the table, in Markdown."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        all_of_them = [one for each in checkpoints or [BUNDLED] for one in of_checkpoint(each, work)] + peers(work)
-        typer.echo(table(all_of_them))
+        contestants = [one for each in checkpoints or [BUNDLED] for one in of_checkpoint(each, work)]
+        if importlib.util.find_spec("optimum"):
+            contestants += untrained_students(work)
+        if importlib.util.find_spec("opensmile"):
+            contestants.append(Contestant("openSMILE: eGeMAPSv02", OPENSMILE))
+        typer.echo(table(contestants))
 
 
 def table(contestants: list[Contestant]) -> str:

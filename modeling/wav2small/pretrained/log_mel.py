@@ -21,6 +21,8 @@ def normalize(waveform: torch.Tensor, attention_mask: torch.Tensor | None = None
     Returns:
         (batch, samples).
     """
+    dtype = waveform.dtype
+    waveform = waveform.to(torch.promote_types(dtype, torch.float32))  # float16 cannot count the samples of 5 s
     if attention_mask is None:
         centred = waveform - waveform.mean(dim=1, keepdim=True)
         variance = centred.square().mean(dim=1, keepdim=True)
@@ -30,7 +32,7 @@ def normalize(waveform: torch.Tensor, attention_mask: torch.Tensor | None = None
         mean = (waveform * mask).sum(dim=1, keepdim=True) / samples
         centred = (waveform - mean) * mask
         variance = centred.square().sum(dim=1, keepdim=True) / samples
-    return centred * torch.rsqrt(variance + VARIANCE_FLOOR)
+    return (centred * torch.rsqrt(variance + VARIANCE_FLOOR)).to(dtype)
 
 
 class LogMel(nn.Module):
@@ -47,6 +49,8 @@ class LogMel(nn.Module):
         f_min: lower edge of the lowest band, in Hz.
         f_max: upper edge of the highest band, in Hz.
     """
+
+    mel: torch.Tensor  # (bins, bands)
 
     def __init__(self, sampling_rate: int, n_fft: int, hop_length: int, n_mels: int, f_min: float, f_max: float):
         super().__init__()
@@ -79,7 +83,12 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, frames, bands), in dB; at least `n_fft` samples."""
+        device = waveform.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):  # half precision has too few digits for a power spectrum
+                return self(waveform.float())
         signal = waveform.unsqueeze(1)  # (batch, 1, samples)
-        power = self.conv_real(signal).square() + self.conv_imag(signal).square()  # (batch, bins, frames)
-        mel = power.transpose(1, 2) @ self.mel  # (batch, frames, bands)
-        return 10 * torch.log10(mel.clamp(min=POWER_FLOOR))
+        exact = torch.promote_types(signal.dtype, torch.float32)  # float16 holds neither loud power nor POWER_FLOOR
+        power = self.conv_real(signal).to(exact).square() + self.conv_imag(signal).to(exact).square()
+        mel = power.transpose(1, 2) @ self.mel.to(exact)  # (batch, frames, bands)
+        return (10 * torch.log10(mel.clamp(min=POWER_FLOOR))).to(waveform.dtype)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-# `read`, `Wav2SmallError`, `AdvPipeline`: transformers 4.57 copies from a local folder only the files named in this one.
+# transformers 4.57 copies from a local folder only the files that this one names: hence the unused imports
 from .audio import read  # noqa: F401
 from .configuration_wav2small import Wav2SmallConfig
 from .errors import Wav2SmallError  # noqa: F401
@@ -50,7 +50,7 @@ class TokenPooling(nn.Module):
 
 
 class GramPooling(nn.Module):
-    """The pooling of `audeering/wav2small`: softmax weights over time for each cell, then the map and its Gram matrix."""
+    """The pooling of `audeering/wav2small`: softmax weights over time, then the map beside its Gram matrix."""
 
     def __init__(self, channels: int, bands: int):
         super().__init__()
@@ -82,6 +82,7 @@ class Wav2SmallForAudioClassification(AdvPreTrainedModel):
 
     config_class = Wav2SmallConfig
     pool_after = 3  # convolutions before the max pool
+    pooling: TokenPooling | GramPooling
 
     def __init__(self, config: Wav2SmallConfig):
         super().__init__(config)
@@ -91,7 +92,7 @@ class Wav2SmallForAudioClassification(AdvPreTrainedModel):
         channels = config.channels
         self.convs = nn.ModuleList(ConvBlock(1 if i == 0 else channels, channels) for i in range(7))
         self.max_pool = nn.MaxPool2d(3, stride=2, padding=1)
-        pooling = {"token": TokenPooling, "gram": GramPooling}[config.pooling]
+        pooling = TokenPooling if config.pooling == "token" else GramPooling
         self.pooling = pooling(channels, config.n_mels // 2)
         self.classifier = nn.Linear(self.pooling.out_features, config.num_labels)
         self.post_init()
