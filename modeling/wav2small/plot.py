@@ -7,11 +7,8 @@ from .errors import Wav2SmallError
 from .formats import Row
 
 MAX_FILES = 24
-STYLES = {  # color and width; the widest is drawn first, so that equal values stay visible
-    "valence": ("#2e933c", 4.5),
-    "dominance": ("#30638e", 3.0),
-    "arousal": ("#d1495b", 1.5),
-}
+COLORS = {"valence": "#2e933c", "dominance": "#30638e", "arousal": "#d1495b"}
+WIDTHS = {"valence": 4.5, "dominance": 3.0, "arousal": 1.5}  # the widest first, so that equal values stay visible
 SUFFIXES = {".png", ".svg", ".pdf"}
 
 
@@ -45,20 +42,23 @@ def plot(rows: list[Row], path: Path) -> None:
     tints = colormaps["turbo"].resampled(len(files) + 2)
     for i, (strip, (file, predictions)) in enumerate(zip(strips, files.items(), strict=True)):
         middles = [(p.start + p.end) / 2 for p in predictions]
-        for name, (color, width) in STYLES.items():
+        for name, color in COLORS.items():
+            width = WIDTHS[name]
             values = [getattr(p, name) for p in predictions]
             if len(predictions) == 1:  # one answer holds for the whole clip
                 strip.hlines(values, predictions[0].start, predictions[0].end, color=color, lw=width, label=name)
             else:
                 strip.plot(middles, values, "-", color=color, lw=width / 1.5, label=name)
         strip.set_title(Path(file).name, fontsize=8, loc="left", pad=2)
-        strip.set(ylim=(-0.05, 1.05), yticks=[0, 0.5, 1])
+        strip.set(yticks=[0, 0.5, 1])
         strip.tick_params(labelsize=7)
         strip.grid(alpha=0.3)
         valence, arousal = [p.valence for p in predictions], [p.arousal for p in predictions]
         hollow = "none" if all(p.silent for p in predictions) else tints(i + 1)
         plane.plot(valence, arousal, "-", color=tints(i + 1), alpha=0.5, lw=1)
         plane.scatter(valence, arousal, s=36, facecolor=hollow, edgecolor=tints(i + 1), label=Path(file).name, zorder=3)
+    lowest, highest = strips[0].get_ylim()  # shared by all
+    strips[0].set_ylim(min(-0.05, lowest), max(1.05, highest))
     strips[-1].set_xlabel("time (s)")
     strips[0].legend(ncols=3, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     _dress(plane)
@@ -75,6 +75,8 @@ def _dress(plane) -> None:
     plane.set(xlim=(min(0, low_x), max(1, high_x)), ylim=(min(0, low_y), max(1, high_y)), aspect="equal")
     plane.set(xlabel="valence: negative to positive", ylabel="arousal: calm to excited")
     for x, y, text in ((0, 1, "tense"), (1, 1, "elated"), (0, 0, "sad"), (1, 0, "calm")):
-        plane.annotate(text, (x, y), (10 if x == 0 else -10, -14 if y else 6), textcoords="offset points",
-                       ha="right" if x else "left", color="0.5", fontsize=10, style="italic")  # fmt: skip
+        plane.text(
+            0.03 + 0.94 * x, 0.03 + 0.94 * y, text, transform=plane.transAxes, va="center",
+            ha="right" if x else "left", color="0.5", fontsize=10, style="italic",
+        )  # fmt: skip
     plane.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
