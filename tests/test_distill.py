@@ -67,7 +67,11 @@ def test_a_student_learns_to_answer_like_its_teacher(place):
     assert trained > untrained + 0.1, history(mine)
     assert state.step == 60 and state.best == pytest.approx(max(untrained, trained), abs=1e-3)
     assert load(Path(mine.output) / "recipe.yaml") == mine
-    assert {"best", "last", "state", "history.json", "recipe.yaml"} == {p.name for p in Path(mine.output).iterdir()}
+    files = {"best", "last", "state", "history.json", "recipe.yaml", "report.md", "curve.png"}
+    assert {path.name for path in Path(mine.output).iterdir()} == files
+    report = (Path(mine.output) / "report.md").read_text()
+    for entry in history(mine):
+        assert f"| {entry['step']} | {' | '.join(f'{score:.3f}' for score in entry['ccc'])} |" in report
 
 
 def test_it_learns_from_annotations_as_well(place):

@@ -1,6 +1,7 @@
 """Changes of the audio that a student trains on: mixing, rooms, band limit, noise, clipping, level."""
 
 import random as python_random
+import warnings
 
 import audiomentations
 import numpy as np
@@ -50,7 +51,9 @@ class Augment:
         seed = int(random.integers(2**32))
         python_random.seed(seed)
         np.random.seed(seed)
-        return np.asarray(self._steps(clip, RATE), np.float32)
+        with warnings.catch_warnings():  # audiomentations tells of each silent stretch of a noise that it met
+            warnings.simplefilter("ignore", UserWarning)
+            return np.asarray(self._steps(clip, RATE), np.float32)
 
     @staticmethod
     def _fit(other: np.ndarray, clip: np.ndarray, snr_db: float, random: np.random.Generator) -> np.ndarray:

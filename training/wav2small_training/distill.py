@@ -29,6 +29,7 @@ from wav2small.errors import Wav2SmallError
 from . import loop_state
 from .augment import Augment
 from .corpora import RATE
+from .learning import write_report
 from .loop_state import LoopState
 from .losses import DistillationLoss
 from .mixture import Mixture, collate
@@ -40,8 +41,8 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     """Train the student of a recipe.
 
     The output folder gets `best/` and `last/` (the averaged student, as `save_pretrained` writes it), `recipe.yaml`
-    (all values), `history.json` (CCC to the teacher on held-out clips; the entry of step 0 is the untrained student)
-    and `state/` (to resume from).
+    (all values), `history.json`, `report.md` and `curve.png` (CCC to the teacher on held-out clips; step 0 is the
+    untrained student) and `state/` (to resume from).
 
     Args:
         recipe: what to do.
@@ -83,6 +84,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
             last = state.step == recipe.steps
             if held_out and (last or state.step % recipe.evaluation.every == 0):
                 evaluate(state, held_out, average.module, out)
+                bar.console.print(f"step {state.step}: CCC to the teacher (A, D, V) {state.history[-1]['ccc']}")
             if last or (state.step and state.step % recipe.save_every == 0):
                 state.seconds = time.monotonic() - begin
                 if accelerator.is_main_process:
@@ -103,6 +105,8 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
             state.advance(loss.item() / accelerator.num_processes, batch["skipped"])
             bar.update(bar.task_ids[0], completed=state.step, loss=f"{state.loss:.3f}", skipped=state.skipped)
             accelerator.log({"loss": state.loss, "learning_rate": schedule.get_last_lr()[0]}, step=state.step)
+    if accelerator.is_main_process:
+        write_report(recipe, state)
     accelerator.end_training()
     return state
 
@@ -128,11 +132,13 @@ def open_folder(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerato
 
 
 def make_student(recipe: Recipe) -> torch.nn.Module:
-    """A student with random weights, or the checkpoint to go on from."""
+    """A student with random weights, or the checkpoint to go on from, laid out so that CPUs convolve it fast."""
     model_class = {model.config_class.model_type: model for model in MODELS}[recipe.student.model]
     if recipe.student.start:
-        return model_class.from_pretrained(recipe.student.start)
-    return model_class(model_class.config_class(**recipe.student.config))
+        student = model_class.from_pretrained(recipe.student.start)
+    else:
+        student = model_class(model_class.config_class(**recipe.student.config))
+    return student.to(memory_format=torch.channels_last)
 
 
 def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
@@ -197,8 +203,7 @@ def main(
     settings = load(recipe, overrides)
     state = distill(settings, resume)
     if state.history:  # on the main process
-        typer.echo(f"{state.step * settings.batch / state.seconds:.1f} clips/s over {state.seconds:.0f} s")
-        typer.echo(f"CCC to the teacher (A, D, V) on held-out clips: {state.history[-1]['ccc']}")
+        typer.echo(f"{state.step * settings.batch / state.seconds:.1f} clips/s; report: {settings.output}/report.md")
 
 
 if __name__ == "__main__":

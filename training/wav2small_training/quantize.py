@@ -15,7 +15,7 @@ from .onnx_graph import tidy
 from .rounding import adapt, can_adapt, moments
 from .weights import Coded, nearest, store, store_half, weights
 
-LEAST_AGREEMENT = 0.99  # CCC with the float answers to the calibration speech, in each dimension, at 4 bits
+LEAST_AGREEMENT = 0.995  # CCC with the float answers to the calibration speech, in each dimension, at 4 bits
 
 
 def answers(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> np.ndarray:

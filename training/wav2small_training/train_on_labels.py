@@ -19,6 +19,7 @@ from scipy.signal import butter, fftconvolve, sosfilt
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
+from wav2small.atomic import whole_folder
 from wav2small.audio import read
 
 from .losses import ccc_loss
@@ -174,7 +175,6 @@ def train(
             typer.echo(json.dumps(history[-1]))
 
     student = average.module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    student.save_pretrained(out)
     report = {
         "trained_on": {corpus: len(group) for corpus, group in zip(CORPORA, groups, strict=True)},
         "settings": {"steps": steps, "batch": batch, "crop_seconds": crop_seconds, "seed": seed},
@@ -189,7 +189,9 @@ def train(
             for i, (corpus, held) in enumerate(held_out.items())
         },
     }
-    (out / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    with whole_folder(out) as folder:
+        student.save_pretrained(folder)
+        (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     typer.echo(json.dumps(report["held_out_speakers"], indent=2))
 
 
