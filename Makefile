@@ -1,5 +1,6 @@
 # make demo   set up, then predict the example recordings: a table, and a plot in out/
 # make test   set up, then run all tests
+# make bench  what the tables of the README measure; some minutes, on an idle machine with ../shared/speech beside it
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 VENV5 := .venv-transformers5
@@ -21,7 +22,7 @@ test: $(READY)
 
 # the library on the second line of transformers; ONNX export needs the first
 test-transformers5: $(READY5)
-	$(VENV5)/bin/python -m pytest -n 2 -m "not export" tests
+	$(VENV5)/bin/python -m pytest -n 2 tests
 
 lint: $(READY)
 	$(VENV)/bin/ruff format --check .
@@ -34,6 +35,8 @@ format: $(READY)
 	$(VENV)/bin/ruff check --fix .
 
 bench: $(READY)
+	$(VENV)/bin/python -m wav2small_training.latency
+	$(VENV)/bin/python -m wav2small_training.throughput training/recipes/offline.yaml
 	$(VENV)/bin/python -m wav2small_training.benchmark $(firstword $(wildcard ../shared/speech/emodb) examples)
 
 clean:

@@ -5,11 +5,13 @@ import csv
 import numpy as np
 import onnxruntime
 import pytest
+import soundfile
 from conftest import voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from students import student, teacher
 
+from wav2small import Wav2SmallError
 from wav2small.audio import read
 from wav2small.predictor import BUNDLED
 from wav2small_training.latency import Contestant, peak_memory, race
@@ -174,18 +176,23 @@ def test_half_precision_halves_a_teacher_and_keeps_its_answers(tmp_path):
         np.testing.assert_allclose(quantizing.answers(small, CLIPS), expected, atol=tolerance)
 
 
-def test_every_way_to_quantize_is_measured(tmp_path):
-    rows = comparing.compare(student(pooling="gram"), CLIPS[:3], CLIPS[3:])
+def test_a_report_measures_every_way_to_quantize(tmp_path):
+    for i in range(6):
+        soundfile.write(tmp_path / f"{i}.flac", voice_like(1, seed=i), 16000)
+    comparing.report(student(pooling="gram"), tmp_path, tmp_path / "report.md")
+    text = (tmp_path / "report.md").read_text()
+    assert f"3 recordings of {tmp_path.name}" in text
+    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    rows = {method: [float(number.replace(",", "")) for number in numbers] for method, *numbers in table}
     assert len(rows) == len(comparing.WAYS) + 2
-    by_method = {row.method: row for row in rows}
-    assert by_method["float, tuned"].agreement == pytest.approx((1, 1, 1))
-    assert by_method["float, tuned"].ratio == 1
-    assert by_method["dynamic"].ratio > 2, "dynamic quantization has become quick: choose again"
-    for row in rows:
-        assert row.bytes > 5000 and row.memory > 20
-    table = comparing.markdown(rows)
-    assert len(table.splitlines()) == len(rows) + 2
-    assert all(f"| {row.method} | {row.bytes:,} |" in table for row in rows)
+    assert rows["float, tuned"][1:5] == [1, 1, 1, 1]
+    assert rows["dynamic"][4] > 2, "dynamic quantization has become quick: choose again"
+    for size, *_, memory in rows.values():
+        assert size > 5000 and memory > 20
+    (tmp_path / "one").mkdir()
+    (tmp_path / "0.flac").rename(tmp_path / "one" / "0.flac")
+    with pytest.raises(Wav2SmallError, match="holds one recording"):
+        comparing.report(student(), tmp_path / "one", tmp_path / "report.md")
 
 
 def test_a_table_row_says_what_was_measured():

@@ -250,9 +250,15 @@ def export(
     speech: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="Recordings to calibrate on, for 4 bits.")
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="Markdown file: every way to quantize a student, measured.")] = None,
 ) -> None:
     """Write the ONNX files of a checkpoint: float, 8 bit, 4 bit (float16 for a teacher)."""
+    if report and not speech:
+        raise Wav2SmallError("--report compares on speech: name a folder with --speech")
     with needs("export"):
+        from wav2small_training.compare import report as run_report
         from wav2small_training.export import export as run_export
-    run_export(source, out, speech)
+    model = run_export(source, out, speech)
+    if report and speech:
+        run_report(model, speech, report)
     typer.echo(f"wrote {out}")

@@ -21,7 +21,7 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
         f"# {recipe.name}",
         "",
         f"{state.step} steps of {recipe.batch} clips of up to {recipe.crop_seconds:g} s in {state.seconds / 60:.1f} "
-        f"minutes, {speed:.0f} clips a second; {state.skipped} bad items skipped. All values: [recipe.yaml](recipe.yaml).",
+        f"minutes, {speed:.0f} clips a second; {state.skipped} bad items skipped. Recipe: [recipe.yaml](recipe.yaml).",
         "",
         "Concordance correlation of the student with its teacher on held-out clips, at step 0 untrained:",
         "",
