@@ -91,8 +91,9 @@ def measurements(recipe: Recipe) -> Iterator[tuple[str, float]]:
         yield f"training step of {recipe.student.model}, {threads} threads", training_step(recipe, threads, "cpu")
     if torch.cuda.is_available():
         yield f"training step of {recipe.student.model}, GPU", training_step(recipe, cores, "cuda")
+    few = recipe.model_copy(update={"corpora": recipe.evaluation.corpora})
     for processes in (1, 2):
-        yield f"annotation, {processes} processes", command(recipe, "annotate", processes, "{folder}/answers")
+        yield f"annotation, {processes} processes", command(few, "annotate", processes, "{folder}/answers")
     for processes in (1, 2):
         yield f"training with its teacher, {processes} processes", command(recipe, "distill", processes)
 
