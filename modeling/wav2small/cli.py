@@ -250,7 +250,7 @@ def export(
     speech: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="Recordings to calibrate on, for 4 bits.")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Markdown file: all ways to quantize a student, measured.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Markdown file: all ways to quantize, measured.")] = None,
 ) -> None:
     """Write the ONNX files of a checkpoint: float, 8 bit, 4 bit (float16 for a teacher)."""
     if report and not speech:
