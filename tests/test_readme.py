@@ -40,7 +40,7 @@ def test_every_command_has_help(command):
 
 def test_the_tree_is_the_repositorys():
     tree = re.search(r"## Code\n\n```\n(.*?)```", README, re.DOTALL)[1]
-    listed = set(re.findall(r"^    ([a-z_]+\.py)", tree, re.MULTILINE))
+    listed = set(re.findall(r"^    ([a-z0-9_]+\.py)", tree, re.MULTILINE))
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     modules = {
         path.rpartition("/")[2] for path in tracked if path.rpartition("/")[0] in PACKAGES and path.endswith(".py")
