@@ -10,6 +10,7 @@ from .modeling_mobilenet_adv import MobileNetAdvForAudioClassification
 from .modeling_wav2small import Wav2SmallForAudioClassification
 
 MODELS = (AdvTeacherForAudioClassification, MobileNetAdvForAudioClassification, Wav2SmallForAudioClassification)
+CLASSES = {model.config_class.model_type: model for model in MODELS}
 
 for model in MODELS:
     AutoConfig.register(model.config_class.model_type, model.config_class, exist_ok=True)

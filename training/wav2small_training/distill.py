@@ -22,7 +22,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
 from wav2small.atomic import swap, whole_file
-from wav2small.auto import MODELS
+from wav2small.auto import CLASSES
 from wav2small.cli import run
 from wav2small.errors import Wav2SmallError
 
@@ -133,7 +133,7 @@ def open_folder(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerato
 
 def make_student(recipe: Recipe) -> torch.nn.Module:
     """A student with random weights, or the checkpoint to go on from, laid out so that CPUs convolve it fast."""
-    model_class = {model.config_class.model_type: model for model in MODELS}[recipe.student.model]
+    model_class = CLASSES[recipe.student.model]
     if recipe.student.start:
         student = model_class.from_pretrained(recipe.student.start)
     else:

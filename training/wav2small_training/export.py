@@ -24,9 +24,9 @@ from optimum.utils import DummyAudioInputGenerator, NormalizedConfig
 from safetensors import SafetensorError
 from transformers import AutoModelForAudioClassification, PreTrainedModel
 
-import wav2small.auto  # noqa: F401
 from wav2small.atomic import whole_file, whole_folder
 from wav2small.audio import read
+from wav2small.auto import CLASSES
 from wav2small.cli import find_audio
 from wav2small.errors import Wav2SmallError
 
@@ -40,7 +40,6 @@ TOLERANCE = 1e-4  # between the answers of the model and the file
 TASK = "audio-classification"
 RATE = 16000
 CLIPS, CLIP_SECONDS = 48, 3.0  # to calibrate on
-KINDS = ("wav2small", "mobilenet_adv", "adv_teacher")
 FLOAT, HALF, QUANTIZED, FOUR_BIT = (  # the names that transformers.js looks for
     f"onnx/model{suffix}.onnx" for suffix in ("", "_fp16", "_quantized", "_q4")
 )
@@ -94,7 +93,7 @@ class AdvOnnxConfig(StraightOnnxConfig):
         onnx.save(tidy(model), model_path)
 
 
-for kind in KINDS:
+for kind in CLASSES:
     TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
 
 
@@ -146,8 +145,8 @@ def load(folder: Path) -> PreTrainedModel:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise Wav2SmallError(f"{folder} is not a checkpoint that loads ({reason})") from None
-    if model.config.model_type not in KINDS:
-        raise Wav2SmallError(f"{folder} holds a {model.config.model_type}, not one of {', '.join(KINDS)}")
+    if model.config.model_type not in CLASSES:
+        raise Wav2SmallError(f"{folder} holds a {model.config.model_type}, not one of {', '.join(CLASSES)}")
     if missing := sorted(info["missing_keys"]):
         raise Wav2SmallError(f"{folder} lacks the weights {missing[0]} ({len(missing)} in all)")
     return model.eval()

@@ -7,10 +7,9 @@ from matplotlib.figure import Figure
 from wav2small.atomic import whole_file
 from wav2small.plot import COLORS
 
+from .answers import DIMENSIONS
 from .loop_state import LoopState
 from .recipe import Recipe
-
-DIMENSIONS = ("arousal", "dominance", "valence")
 
 
 def write_report(recipe: Recipe, state: LoopState) -> None:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from wav2small.auto import (
-    MODELS,
+    CLASSES,
     AdvTeacherConfig,
     AdvTeacherForAudioClassification,
     MobileNetAdvConfig,
@@ -36,7 +36,6 @@ PRESETS: dict[str, PretrainedConfig] = {
     "MobileNetV3-S": MobileNetAdvConfig(backbone="mobilenetv3_small_100"),
     "MobileNetV3-L": MobileNetAdvConfig(backbone="mobilenetv3_large_100"),
 }
-CLASSES = {model.config_class.model_type: model for model in MODELS}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from wav2small.auto import MODELS, AdvTeacherForAudioClassification
+from wav2small.auto import CLASSES, AdvTeacherForAudioClassification
 from wav2small.convert_teacher import read_config
 from wav2small.errors import Wav2SmallError
 
@@ -42,11 +42,10 @@ def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Modu
         Wav2SmallError: if it cannot be found or read, or its weights do not fit.
     """
     sources = [source] if isinstance(source, str) else source
-    types = {model.config_class.model_type: model for model in MODELS}
     kinds = [read_config(one, None)[0].get("model_type") for one in sources]
-    if len(sources) == 1 and kinds[0] in types:
+    if len(sources) == 1 and kinds[0] in CLASSES:
         try:
-            teacher = types[kinds[0]].from_pretrained(sources[0])
+            teacher = CLASSES[kinds[0]].from_pretrained(sources[0])
         except (OSError, ValueError) as error:
             raise Wav2SmallError(f"the teacher {sources[0]} cannot be loaded: {str(error).splitlines()[0]}") from None
     else:
