@@ -28,7 +28,7 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/codespell modeling training tests examples README.md Makefile
+	$(VENV)/bin/codespell modeling training tests hub_cards examples README.md Makefile
 
 format: $(READY)
 	$(VENV)/bin/ruff format .

@@ -48,6 +48,11 @@ def wav(tmp_path: Path) -> Path:
     return path
 
 
+def write_card(folder: Path | str, licence: str) -> None:
+    """A model card that says no more than a licence, as the Hub spells it."""
+    (Path(folder) / "README.md").write_text(f"---\nlicense: {licence}\n---\n# A model\n")
+
+
 def write_corpus(folder: Path, clips: int = 12, seconds: float = 0.8, bad: int = 0) -> Path:
     """A folder of voice-like clips with a metadata.csv; every other clip is of the split `validation`."""
     folder.mkdir(parents=True)

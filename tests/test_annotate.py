@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import RATE, write_corpus
+from conftest import RATE, write_card, write_corpus
 from pyarrow import parquet
 from reference import wav2small as reference
 
@@ -32,6 +32,7 @@ def place(tmp_path_factory) -> Path:
     teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
     fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
     teacher.save_pretrained(place / "teacher")
+    write_card(place / "teacher", "mit")
     write_corpus(place / "train", 21, bad=1)
     write_corpus(place / "held", 5)
     return place

@@ -27,7 +27,8 @@ def folders(tmp_path):
     echo = np.zeros(1600)
     echo[0], echo[160] = 0.9, 0.5
     soundfile.write(tmp_path / "rooms" / "r.wav", echo, RATE)
-    return {"noise_folder": str(tmp_path / "noise"), "rooms_folder": str(tmp_path / "rooms")}
+    licences = {"noise_licence": "CC0-1.0", "rooms_licence": "CC0-1.0"}
+    return {"noise_folder": str(tmp_path / "noise"), "rooms_folder": str(tmp_path / "rooms"), **licences}
 
 
 def test_nothing_is_changed_when_all_is_off():

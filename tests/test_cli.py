@@ -16,7 +16,7 @@ from reference import wav2small as reference
 from safetensors.torch import save_file
 
 COMMAND = Path(sys.executable).with_name("wav2small")
-COLUMNS = ["file", "arousal", "dominance", "valence", "start", "end", "silent"]
+COLUMNS = ["file", "arousal", "dominance", "valence", "start", "end", "silent", "word"]
 
 
 def run(*arguments, stdin: bytes = b"", code: int = 0) -> subprocess.CompletedProcess:
@@ -161,11 +161,13 @@ def test_convert_writes_a_checkpoint_that_loads(tmp_path):
     source = tmp_path / "published"
     source.mkdir()
     save_file(reference.random_weights("gram"), source / "model.safetensors")
-    run("convert", source, tmp_path / "ours")
+    told = run("convert", source, tmp_path / "ours", code=1).stderr.decode()
+    assert "name it with --licence" in told
+    run("convert", source, tmp_path / "ours", "--licence", "CC-BY-NC-SA-4.0")
     assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= {
         path.name for path in (tmp_path / "ours").iterdir()
     }
-    told = run("convert", source, tmp_path / "ours", code=1).stderr.decode()
+    told = run("convert", source, tmp_path / "ours", "--licence", "CC-BY-NC-SA-4.0", code=1).stderr.decode()
     assert "exists already" in told
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import voice_like
+from conftest import voice_like, write_card
 from reference import wav2small as reference
 from safetensors.torch import save_file
 
@@ -21,6 +21,7 @@ def published(folder, change=None, suffix="safetensors"):
         save_file(weights, folder / "model.safetensors")
     else:
         torch.save(weights, folder / "pytorch_model.bin")
+    write_card(folder, "cc-by-nc-sa-4.0")
     return str(folder)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import write_corpus
+from conftest import write_card, write_corpus
 from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
@@ -28,6 +28,7 @@ def place(tmp_path_factory) -> Path:
     teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
     fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
     teacher.save_pretrained(place / "teacher")
+    write_card(place / "teacher", "mit")
     write_corpus(place / "train", 24)
     write_corpus(place / "held", 8)
     return place
@@ -92,7 +93,7 @@ def test_every_kind_of_student_can_be_trained(place, chosen):
 
 
 def test_a_published_teacher_in_its_own_layout_can_be_named(place):
-    write_dawn_checkpoint(place / "published")
+    write_card(write_dawn_checkpoint(place / "published"), "cc-by-nc-sa-4.0")
     mine = recipe(place, "published-run", teacher=[str(place / "published")], steps=2)
     assert distill(mine).step == 2
 

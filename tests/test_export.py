@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ import onnxruntime
 import pytest
 import safetensors.torch
 import torch
-from conftest import voice_like
+from conftest import voice_like, write_card, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from students import mobilenet, student, teacher
 
 from wav2small import Wav2SmallConfig, Wav2SmallError
 from wav2small.log_mel import LogMel
+from wav2small.provenance import Link, Provenance, write
 from wav2small_training.fold import FoldedLogMel
 from wav2small_training.latency import ONNX, Contestant, race
 
@@ -243,9 +245,9 @@ def test_optimum_cli_exports_the_tuned_file_through_the_plug_in(tmp_path):
 def test_an_export_is_a_copy_of_the_checkpoint_with_the_files(tmp_path):
     source = tmp_path / "source"
     student(pooling="gram").save_pretrained(source)
-    (source / "README.md").write_text("a card")
+    write_card(source, "mit")
     exporting.export(str(source), tmp_path / "out")
-    expected = {path.name for path in source.iterdir()} | {"onnx"}
+    expected = {path.name for path in source.iterdir()} | {"onnx", "provenance.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == expected
     assert {path.name for path in (tmp_path / "out" / "onnx").iterdir()} == {"model.onnx", "model_quantized.onnx"}
     (source / "onnx").mkdir()
@@ -256,6 +258,26 @@ def test_an_export_is_a_copy_of_the_checkpoint_with_the_files(tmp_path):
         assert (source / "onnx" / name).read_bytes() == (tmp_path / "out" / "onnx" / name).read_bytes()
     with pytest.raises(Wav2SmallError, match="exists already"):
         exporting.export(str(source), tmp_path / "out")
+
+
+def test_an_export_adds_its_calibration_audio_to_the_provenance_and_keeps_the_rest(tmp_path):
+    source, speech = tmp_path / "source", write_corpus(tmp_path / "speech", 12)
+    source.mkdir()
+    teacher = Link("org/teacher", "MIT", "teacher")
+    made = Provenance(step="distill", name="mine", teachers=[teacher], evaluation={"ccc": 0.5})
+    write(made, source)
+    again = exporting.provenance(str(source), speech, "CC-BY-4.0")
+    heard = Link("speech", "CC-BY-4.0", "calibration", clips=12, hours=0.01)  # of 3 s each
+    assert again == replace(made, corpora=[heard], onnx=again.onnx) and again.licence == "CC-BY-4.0"
+    write(again, source)
+    assert exporting.provenance(str(source), None, None).corpora == (), "the files of the first export are gone"
+    assert exporting.provenance(str(source), speech, "MIT").licence == "MIT"
+    with pytest.raises(Wav2SmallError, match="mine: speech has no known licence"):
+        exporting.provenance(str(source), speech, None)
+    (source / "provenance.json").unlink()
+    write_card(source, "cc-by-sa-4.0")
+    bare = exporting.provenance(str(source), None, None)
+    assert (bare.step, bare.parent) == ("export", Link("source", "CC-BY-SA-4.0", "parent"))
 
 
 def test_what_is_no_checkpoint_of_ours_is_named(tmp_path):

@@ -52,6 +52,7 @@ def test_an_answer_has_names_a_dict_and_an_array(predictor, wav):
         "start": 0.0,
         "end": 1.5,
         "silent": False,
+        "word": answer.word,
     }
 
 

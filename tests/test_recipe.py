@@ -55,6 +55,10 @@ def test_overrides_reach_every_depth(tmp_path):
             "annotations hold the answers for single clips",
         ),
         (("steps: 10", "steps: 10\naugmentation:\n  noise: 0.5"), "line 9: augmentation: noise needs noise_folder"),
+        (
+            ("steps: 10", "steps: 10\naugmentation: {rooms: 0.5, rooms_folder: r}"),
+            "line 9: augmentation: rooms needs rooms_licence",
+        ),
         (("steps: 10", "steps: 10\nloss: {ccc: 0, l2: 0}"), "nothing to learn"),
         (("name: mine", "name: [mine"), "recipe.yaml, line"),
         ((GOOD, "just words"), "it must hold keys and values"),

@@ -4,12 +4,19 @@ from transformers import AutoConfig, AutoModelForAudioClassification
 
 from .configuration_adv_teacher import AdvTeacherConfig as AdvTeacherConfig
 from .configuration_mobilenet_adv import MobileNetAdvConfig as MobileNetAdvConfig
+from .configuration_prosody_adv import ProsodyAdvConfig as ProsodyAdvConfig
 from .configuration_wav2small import Wav2SmallConfig as Wav2SmallConfig
 from .modeling_adv_teacher import AdvTeacherForAudioClassification
 from .modeling_mobilenet_adv import MobileNetAdvForAudioClassification
+from .modeling_prosody_adv import ProsodyAdvForAudioClassification
 from .modeling_wav2small import Wav2SmallForAudioClassification
 
-MODELS = (AdvTeacherForAudioClassification, MobileNetAdvForAudioClassification, Wav2SmallForAudioClassification)
+MODELS = (
+    AdvTeacherForAudioClassification,
+    MobileNetAdvForAudioClassification,
+    ProsodyAdvForAudioClassification,
+    Wav2SmallForAudioClassification,
+)
 CLASSES = {model.config_class.model_type: model for model in MODELS}
 
 for model in MODELS:

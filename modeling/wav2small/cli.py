@@ -94,7 +94,7 @@ def predict(
     if rows and plot:
         from .plot import plot as draw
 
-        draw(rows, plot)
+        draw(rows, plot, predictor.words)
     for error in errors:
         complain(str(error))
     if errors:
@@ -157,17 +157,38 @@ def write(rows: list, kind: Any, output: Path | None) -> None:
 
 
 @app.command()
+def demo(
+    model: Annotated[
+        list[str] | None, typer.Option(help="Folder or Hub id; repeat to compare more; default: the bundled one.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the first free one from 7860.")] = None,
+) -> None:
+    """Serve the demo page on this machine: listen, live, compare, batch; nothing is sent elsewhere or kept."""
+    from importlib import import_module
+
+    from .shipped import shipped
+
+    sys.path.insert(0, str(shipped("space")))  # its files find each other there, as they do on the Hub
+    with needs("space"):
+        page = import_module("app")
+    page.launch(model or ["bundled"], port)
+
+
+@app.command()
 def convert(
     source: Annotated[str, typer.Argument(help="Folder or Hub id of a published checkpoint.")],
     out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="SPDX id of its licence, for a folder of which nothing is known.")
+    ] = None,
 ) -> None:
     """Turn a published checkpoint in its original key layout into one of ours."""
     with needs("torch"):
         from .convert_checkpoint import convert as convert_student
         from .convert_teacher import convert_teacher, is_teacher
     convert_one = convert_teacher if is_teacher(source, revision) else convert_student
-    convert_one(source, out, revision)
+    convert_one(source, out, revision, licence)
     typer.echo(f"wrote {out}")
 
 
@@ -187,15 +208,58 @@ def annotate(
 
 
 @app.command()
+def mix(
+    recipe: Annotated[Path, typer.Argument(help="YAML file.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the Parquet shards.")],
+    overrides: Overrides = None,
+    clips: Annotated[int, typer.Option(min=1, help="How many to render.")] = 10_000,
+) -> None:
+    """Render a recipe's augmented mixture with its targets, once, to train students from; goes on where it stopped."""
+    with needs("training"):
+        from wav2small_training.mix import main as run_mix
+        from wav2small_training.recipe import load as load_recipe
+    typer.echo(run_mix(load_recipe(recipe, overrides), out, clips))
+
+
+@app.command()
 def distill(
     recipe: Annotated[Path, typer.Argument(help="YAML file.")],
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
+    publish_to: Annotated[
+        str | None,
+        typer.Option("--publish", metavar="ORG/NAME", help="Then export, evaluate, write the card and publish it."),
+    ] = None,
 ) -> None:
-    """Train a student from a recipe."""
+    """Train a student from a recipe, and publish it where --publish says so."""
     with needs("training"):
         from wav2small_training.distill import main as run_distill
+        from wav2small_training.recipe import load
+    if not publish_to:
+        run_distill(recipe, overrides, resume)
+        return
+    with needs("export"):
+        from wav2small_training import release
+    settings = load(recipe, overrides)
+    release.ready(settings, publish_to)
     run_distill(recipe, overrides, resume)
+    show(release.release(settings, publish_to))
+
+
+@app.command()
+def licence(
+    model: Annotated[
+        str | None, typer.Argument(help="Checkpoint folder or Hub id; default: the bundled checkpoint.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
+) -> None:
+    """What a model was made from, what each part allows, and the licence that follows."""
+    from rich.console import Console
+
+    from .licence_tree import tree
+    from .predictor import BUNDLED
+
+    Console().print(tree(model or str(BUNDLED), revision))
 
 
 @app.command()
@@ -244,21 +308,132 @@ def evaluate(
 
 
 @app.command()
+def card(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="A checkpoint, annotations, or the Space.")
+    ],
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of a report of `wav2small evaluate`; repeatable."),
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option(help="On the Hub, for the code in the card; for the Space: of the model it shows.")
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed", help="Measure size, time and memory, on an idle machine.")] = False,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, file_okay=False, help="Checkpoint to measure beside this one; repeatable."),
+    ] = None,
+) -> None:
+    """Write a card, README.md, from what was measured and recorded; never over one that was edited."""
+    if compare and not speed:
+        raise Wav2SmallError("--compare is for --speed: give that too")
+    with needs("training"):
+        from wav2small_training.card import write as write_card
+    typer.echo(f"wrote {write_card(folder, results, id=id, speed=speed, compare=compare)}")
+
+
+@app.command()
 def export(
     source: Annotated[str, typer.Argument(help="Checkpoint folder or Hub id.")],
     out: Annotated[Path, typer.Argument(help="Folder to write; or SOURCE itself, to add the files to it.")],
     speech: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="Recordings to calibrate on, for 4 bits.")
     ] = None,
+    speech_licence: Annotated[str | None, typer.Option(help="SPDX id of the licence of these recordings.")] = None,
     report: Annotated[Path | None, typer.Option(help="Markdown file: all ways to quantize, measured.")] = None,
 ) -> None:
     """Write the ONNX files of a checkpoint: float, 8 bit, 4 bit (float16 for a teacher)."""
     if report and not speech:
         raise Wav2SmallError("--report compares on speech: name a folder with --speech")
+    if speech and not speech_licence:
+        raise Wav2SmallError(f"{speech} shapes the small files: name its licence with --speech-licence, as an SPDX id")
     with needs("export"):
         from wav2small_training.compare import report as run_report
         from wav2small_training.export import export as run_export
-    model = run_export(source, out, speech)
+    model = run_export(source, out, speech, speech_licence)
     if report and speech:
         run_report(model, speech, report)
     typer.echo(f"wrote {out}")
+
+
+@app.command()
+def calibrate(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files; it gets a words.json.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...", exists=True, file_okay=False, help="Ordinary speech, such as people reading aloud."
+        ),
+    ],
+    check: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, file_okay=False, help="More speech to try the words on, such as acted emotions; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Measure where a checkpoint's words ("tense", "calm", "unsure") begin, on its own answers."""
+    with needs("training"):
+        from wav2small_training.calibrate import calibrate as run_calibrate
+    typer.echo(run_calibrate(checkpoint, folders, check or []))
+
+
+Place = Annotated[str, typer.Argument(metavar="ORG/NAME", help="Where on the Hub.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, show what would be done, send nothing.")]
+Private = Annotated[bool, typer.Option("--private", help="Make a new one private.")]
+Branch = Annotated[str | None, typer.Option(help="Branch, made if it is not there; default: main.")]
+PullRequest = Annotated[bool, typer.Option("--pr", help="Propose the change as a pull request.")]
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files and card.")],
+    place: Place,
+    dry_run: DryRun = False,
+    private: Private = False,
+    revision: Branch = None,
+    pr: PullRequest = False,
+) -> None:
+    """Check a checkpoint and publish it on the Hub in one commit; again, without a change, it does nothing."""
+    with needs("training"):
+        from wav2small_training.publish import publish as run_publish
+    show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
+
+
+@app.command("publish-space")
+def publish_space(
+    place: Place,
+    folder: Annotated[Path | None, typer.Option(help="Default: the Space of this package.")] = None,
+    dry_run: DryRun = False,
+    private: Private = False,
+    revision: Branch = None,
+    pr: PullRequest = False,
+) -> None:
+    """Check the demo page and publish it as a Space; on the Hub, a Gradio Space on a CPU may need a paid plan."""
+    with needs("training"):
+        from wav2small_training.publish import publish_space as run_publish
+    show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
+
+
+@app.command()
+def collect(
+    title: Annotated[str, typer.Argument(help="Of the collection; it belongs to the owner of the first item.")],
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="org/name of a model, spaces/org/name, …")],
+    private: Private = False,
+) -> None:
+    """Tie a teacher, its students and a Space together in a collection on the Hub; again, it adds what is missing."""
+    with needs("training"):
+        from wav2small_training.publish import collect as run_collect
+    typer.echo(run_collect(title, items, private))
+
+
+def show(plan: Any) -> None:
+    """Print what was published, or would be: a table and one line."""
+    from rich.console import Console
+
+    typer.echo(plan.title())
+    Console().print(plan.table())
+    for line in (plan.note, str(plan)):
+        if line:
+            typer.echo(line)

@@ -7,6 +7,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from . import hub, provenance
 from .atomic import whole_folder
 from .auto import Wav2SmallConfig, Wav2SmallForAudioClassification
 from .errors import Wav2SmallError
@@ -34,44 +35,47 @@ def hub_variant_names() -> dict[str, str]:
 NOT_WEIGHTS = re.compile(r"vgg7\.logmel_extractor\.amin|.*\.num_batches_tracked")
 
 
-def convert(source: str, out: Path, revision: str | None = None) -> None:
-    """Write the checkpoint of `audeering/wav2small`, or one in its key layout, in our layout.
+def convert(source: str, out: Path, revision: str | None = None, licence: str | None = None) -> None:
+    """Write the checkpoint of `audeering/wav2small`, or one in its key layout, in our layout, with its provenance.
 
     Args:
         source: a folder or an id on the Hub, with `model.safetensors` or `pytorch_model.bin`.
         out: folder to write, whole or not at all; it must not exist yet.
         revision: branch, tag or commit on the Hub.
+        licence: SPDX id, for a source of which nothing is known; see `provenance.link`.
 
     Raises:
-        Wav2SmallError: if the weights cannot be found or read, or a key or a shape is not as published; it is named.
+        Wav2SmallError: if the weights cannot be found or read, a key or a shape is not as published, or the licence is
+            not known; it is named.
     """
     weights = read_weights(find_weights(source, revision), source)
+    made = converted(source, revision, licence)
     model = Wav2SmallForAudioClassification(Wav2SmallConfig(pooling="gram"))
     fill(model, weights, hub_variant_names(), source)
     with whole_folder(out) as folder:
         model.save_pretrained(folder)
+        provenance.write(made, folder)
+
+
+def converted(source: str, revision: str | None, licence: str | None) -> provenance.Provenance:
+    """The provenance of a published model in our layout.
+
+    Raises:
+        Wav2SmallError: if its licence is not known.
+    """
+    parent = provenance.link(source, "parent", revision, licence)
+    if not parent.licence:
+        raise Wav2SmallError(f"nothing says what licence {source} has: name it with --licence, as an SPDX id")
+    return provenance.Provenance(step="convert", name=parent.id.rpartition("/")[2], parent=parent)
 
 
 def find_weights(source: str, revision: str | None = None) -> Path:
-    """Find the file of weights in a folder, or download it from the Hub."""
-    folder = Path(source)
-    if folder.is_dir():
-        for name in WEIGHTS:
-            if (folder / name).is_file():
-                return folder / name
-        raise Wav2SmallError(f"{source} holds neither {' nor '.join(WEIGHTS)}")
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
-
+    """Find the file of weights in a folder, or download it from the Hub: the first kind that there is, alone."""
     for name in WEIGHTS:
-        try:
-            return Path(hf_hub_download(source, name, revision=revision))
-        except (HfHubHTTPError, HFValidationError, OSError, EntryNotFoundError) as error:
-            if isinstance(error, EntryNotFoundError) and name != WEIGHTS[-1]:
-                continue
-            reason = str(error).strip().splitlines()[0].rstrip(".")
-            raise Wav2SmallError(f"{source} is no folder here and cannot be loaded from the Hub ({reason})") from None
-    raise AssertionError("unreachable")
+        file = hub.download(source, [name], revision) / name
+        if file.is_file():
+            return file
+    raise Wav2SmallError(f"{source} holds neither {' nor '.join(WEIGHTS)}")
 
 
 def read_weights(file: Path, source: str) -> dict[str, torch.Tensor]:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from transformers.utils import cached_file
-from transformers.utils.hub import extract_commit_hash
 
+from . import hub, provenance
 from .atomic import whole_folder
 from .auto import AdvTeacherForAudioClassification
 from .configuration_adv_teacher import ENCODERS, WAVLM_LARGE
-from .convert_checkpoint import fill, find_weights, read_weights
+from .convert_checkpoint import converted, fill, find_weights, read_weights
 from .errors import Wav2SmallError
+from .licences import published
 
 # our modules in a member -> theirs
 DAWN = {"encoder": "wav2vec2", "head.dense": "classifier.dense", "head.out_proj": "classifier.out_proj"}
@@ -37,27 +37,25 @@ NAMES = ("^a$|aro|act", "^d$|dom", "^v$|val")  # of arousal (or activation), dom
 # torch < 2.1 and torch >= 2.1 name the two halves of a weight norm differently
 WEIGHT_NORM = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
 
-LICENCES = {
-    r"audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "CC-BY-NC-SA-4.0",
-    r"3loi/SER-Odyssey-Baseline-WavLM-.+": "MIT",
-}
-
 
 def convert_teacher(source: str, out: Path, revision: str | None = None, licence: str | None = None) -> None:
-    """Write a published teacher in our layout, as an ensemble of one.
+    """Write a published teacher in our layout, as an ensemble of one, with its provenance.
 
     Args:
         source: a folder or an id on the Hub, with `config.json` and `model.safetensors` or `pytorch_model.bin`.
         out: folder to write, whole or not at all; it must not exist yet.
         revision: branch, tag or commit on the Hub.
-        licence: SPDX name; default: what is known of the published models, else unknown.
+        licence: SPDX id, for a source of which nothing is known; see `provenance.link`.
 
     Raises:
-        Wav2SmallError: if the source cannot be found or read, or a field, a key or a shape is not as published.
+        Wav2SmallError: if the source cannot be found or read, a field, a key or a shape is not as published, or the
+            licence is not known.
     """
-    teacher = build(AdvTeacherForAudioClassification, [source], revisions=[revision], licences=[licence])
+    made = converted(source, revision, licence)
+    teacher = build(AdvTeacherForAudioClassification, [source], revisions=[revision], licences=[made.licence])
     with whole_folder(out) as folder:
         teacher.save_pretrained(folder)
+        provenance.write(made, folder)
 
 
 def is_teacher(source: str, revision: str | None = None) -> bool:
@@ -98,7 +96,7 @@ def build(
     members = []
     for i, (source, (config, commit)) in enumerate(zip(sources, configs, strict=True)):
         local = Path(source).is_dir()
-        known = None if local else licence_of(source)
+        known = None if local else published(source)
         origin = {
             "source": Path(source).resolve().name if local else source,
             "revision": commit,
@@ -163,24 +161,17 @@ def order_of(config: dict[str, Any], source: str) -> list[int]:
     return [i for (i,) in order]
 
 
-def licence_of(source: str) -> str | None:
-    """Give the licence on the model card of a published model, by its id on the Hub; `None` if it is not known."""
-    return next((licence for pattern, licence in LICENCES.items() if re.fullmatch(pattern, source)), None)
-
-
 def read_config(source: str, revision: str | None) -> tuple[dict[str, Any], str | None]:
     """Read config.json of a folder or an id on the Hub; give the commit as well, or the revision as it was named."""
-    local = Path(source).is_dir()
+    folder = hub.download(source, ["config.json"], revision)
     try:
-        file = Path(source) / "config.json" if local else Path(cached_file(source, "config.json", revision=revision))
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        what = "has no readable config.json" if local else "is no folder here and cannot be loaded from the Hub"
-        raise Wav2SmallError(f"{source} {what} ({reason})") from None
+        raise Wav2SmallError(f"{source} has no readable config.json ({reason})") from None
     if not isinstance(config, dict):
         raise Wav2SmallError(f"{source}: its config.json holds no fields")
-    return config, revision if local else extract_commit_hash(str(file), None) or revision
+    return config, hub.commit(folder) or revision
 
 
 def plain_names(weights: dict[str, Tensor], encoder: str) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from .errors import Wav2SmallError
 from .predictor import Prediction
+from .words import SILENCE
 
 Format = Literal["table", "json", "csv", "parquet"]
 Row = tuple[str, Prediction]  # (file, prediction)
@@ -49,19 +50,19 @@ def render(rows: list[Row], kind: Format, width: int | None = None) -> bytes:
 
 
 def table(rows: list[Row]) -> Table:
-    """A table for the terminal, numbers to two digits."""
+    """A table for the terminal, numbers to two digits; silence is told even where the checkpoint has no words."""
     result = Table(box=None, header_style="bold", pad_edge=False)
     result.add_column("file", overflow="fold")
     for column in ("seconds", "arousal", "dominance", "valence"):
         result.add_column(column, justify="right", no_wrap=True)
-    result.add_column("", no_wrap=True)
+    result.add_column("word", no_wrap=True)
     for file, row in rows:
         numbers = (f"{row.arousal:.2f}", f"{row.dominance:.2f}", f"{row.valence:.2f}")
-        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, "silence" if row.silent else "")
+        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, row.word or (SILENCE if row.silent else ""))
     return result
 
 
-def _record(row: Row) -> dict[str, str | float | bool]:
+def _record(row: Row) -> dict[str, str | float | bool | None]:
     file, prediction = row
     digits = {name: round(x, 6) if isinstance(x, float) else x for name, x in prediction.as_dict().items()}
     return {"file": file, **digits}

@@ -5,6 +5,7 @@ from pathlib import Path
 from .atomic import whole_file
 from .errors import Wav2SmallError
 from .formats import Row
+from .words import REGIONS, Words
 
 MAX_FILES = 24
 COLORS = {"valence": "#2e933c", "dominance": "#30638e", "arousal": "#d1495b"}
@@ -12,12 +13,13 @@ WIDTHS = {"valence": 4.5, "dominance": 3.0, "arousal": 1.5}  # the widest first,
 SUFFIXES = {".png", ".svg", ".pdf"}
 
 
-def plot(rows: list[Row], path: Path) -> None:
+def plot(rows: list[Row], path: Path, words: Words | None = None) -> None:
     """Draw one strip a file (A/D/V over time) beside the arousal-valence plane, and save it.
 
     Args:
         rows: predictions by file, in order of time; at most 24 files.
         path: ends in .png, .svg or .pdf.
+        words: of the checkpoint, whose regions are drawn in the plane.
 
     Raises:
         Wav2SmallError: for more files, another suffix, or without matplotlib.
@@ -61,22 +63,25 @@ def plot(rows: list[Row], path: Path) -> None:
     strips[0].set_ylim(min(-0.05, lowest), max(1.05, highest))
     strips[-1].set_xlabel("time (s)")
     strips[0].legend(ncols=3, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
-    _dress(plane)
+    _dress(plane, words)
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
-def _dress(plane) -> None:
-    """Axes, midlines and the meaning of the corners of the arousal-valence plane."""
-    plane.axhline(0.5, color="0.6", lw=0.8)
-    plane.axvline(0.5, color="0.6", lw=0.8)
-    low_x, high_x = plane.get_xlim()
-    low_y, high_y = plane.get_ylim()
-    plane.set(xlim=(min(0, low_x), max(1, high_x)), ylim=(min(0, low_y), max(1, high_y)), aspect="equal")
+def _dress(plane, words: Words | None) -> None:
+    """Axes of the arousal-valence plane, and its regions with their words."""
+    if words:
+        for valence, arousal in zip(words.valence, words.arousal, strict=True):
+            plane.axvline(valence, color="0.8", lw=0.8)
+            plane.axhline(arousal, color="0.8", lw=0.8)
+    (left, right), (bottom, top) = plane.get_xlim(), plane.get_ylim()
+    left, right, bottom, top = min(0, left), max(1, right), min(0, bottom), max(1, top)
+    plane.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     plane.set(xlabel="valence: negative to positive", ylabel="arousal: calm to excited")
-    for x, y, text in ((0, 1, "tense"), (1, 1, "elated"), (0, 0, "sad"), (1, 0, "calm")):
-        plane.text(
-            0.03 + 0.94 * x, 0.03 + 0.94 * y, text, transform=plane.transAxes, va="center",
-            ha="right" if x else "left", color="0.5", fontsize=10, style="italic",
-        )  # fmt: skip
+    if words:
+        columns, lines = (left, *words.valence, right), (bottom, *words.arousal, top)
+        for i, row in enumerate(REGIONS.values()):
+            for j, word in enumerate(row):
+                x, y = (columns[j] + columns[j + 1]) / 2, (lines[i] + lines[i + 1]) / 2
+                plane.text(x, y, word, ha="center", va="center", color="0.5", fontsize=10, style="italic")
     plane.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)

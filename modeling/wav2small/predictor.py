@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import soxr
 
-from . import audio
+from . import audio, hub, words
 from .errors import Wav2SmallError
 from .timeline import Slicer, Stream, Windows
 
@@ -42,6 +42,8 @@ class Prediction:
         start: of the stretch, in s.
         end: of the stretch, in s.
         silent: true if the stretch is digital silence, so that the numbers say nothing.
+        word: how it sounds in a word, such as "tense", "calm" or, near the middle, "unsure"; "silence" if silent.
+            `None` if the checkpoint has no `words.json`. See `wav2small.words`.
     """
 
     arousal: float
@@ -50,14 +52,29 @@ class Prediction:
     start: float
     end: float
     silent: bool
+    word: str | None = None
 
-    def as_dict(self) -> dict[str, float | bool]:
+    def __str__(self):
+        numbers = f"arousal {self.arousal:.2f}, dominance {self.dominance:.2f}, valence {self.valence:.2f}"
+        return f"{self.start:.1f} to {self.end:.1f} s: {numbers}" + (f", {self.word}" if self.word else "")
+
+    def as_dict(self) -> dict[str, float | bool | str | None]:
         """All fields by name."""
         return asdict(self)
 
     def as_array(self) -> np.ndarray:
         """(3,) float32: arousal, dominance, valence."""
         return np.array([self.arousal, self.dominance, self.valence], np.float32)
+
+    def describe(self) -> str:
+        """One sentence for the prompt of a language model: "The voice sounds tense (arousal high, valence low, …)".
+
+        Raises:
+            Wav2SmallError: if the checkpoint has no words.
+        """
+        if self.word is None:
+            raise Wav2SmallError("this checkpoint has no words: measure them with `wav2small calibrate`")
+        return words.sentence(self.word)
 
 
 def load(
@@ -82,25 +99,10 @@ def load(
     elif Path(source).is_dir():
         folder = Path(source)
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and not str(source).startswith("."):
-        folder = _download(str(source), dtype, revision)
+        folder = hub.download(source, ["config.json", words.FILE, FILES[dtype]], revision)
     else:
         raise Wav2SmallError(f"{source} is neither a folder nor an id on the Hub such as org/name")
     return Predictor(folder, dtype=dtype, threads=threads)
-
-
-def _download(repo: str, dtype: Dtype, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        wanted = ["config.json", FILES[dtype]]
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise Wav2SmallError(
-            f"{repo} is no folder here and cannot be loaded from the Hub ({reason}): check the name, "
-            "the network, and `hf auth login` if it is private"
-        ) from None
 
 
 class Predictor:
@@ -109,9 +111,12 @@ class Predictor:
     A predictor can be used from several threads at once.
 
     Args:
-        folder: with `config.json` and the ONNX file.
-        dtype: which ONNX file, see [`load`].
+        folder: with `config.json`, the ONNX file and, for words, `words.json`.
+        dtype: which ONNX file, see [`load`]; all share the words.
         threads: of ONNX Runtime within one forward pass.
+
+    Attributes:
+        words: thresholds of the words; `None` if the checkpoint has none.
 
     Raises:
         Wav2SmallError: if a file is missing or is not one of ours.
@@ -130,6 +135,7 @@ class Predictor:
             raise Wav2SmallError(f"{config_file} is not the config of a model of ours ({error!r})") from None
         if labels != LABELS:
             raise Wav2SmallError(f"{config_file} has the labels {labels}, not {LABELS}")
+        self.words = words.Words.read(folder)
         self.file = model_file
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -238,5 +244,11 @@ class Predictor:
                     start, end = windows[i][0], windows[i][0] + batch.shape[1]
                     arousal, dominance, valence = values
                     seconds = (start / self.sampling_rate, end / self.sampling_rate)
-                    answers[i] = Prediction(arousal, dominance, valence, *seconds, silent=quiet)
+                    word = self._word(arousal, dominance, valence, quiet)
+                    answers[i] = Prediction(arousal, dominance, valence, *seconds, silent=quiet, word=word)
         return [answers[i] for i in range(len(windows))]
+
+    def _word(self, arousal: float, dominance: float, valence: float, silent: bool) -> str | None:
+        if self.words is None:
+            return None
+        return words.SILENCE if silent else self.words(arousal, dominance, valence)

@@ -31,8 +31,10 @@ from rich.text import Text
 from wav2small.atomic import whole_file
 from wav2small.cli import run
 from wav2small.errors import Wav2SmallError
+from wav2small.provenance import write
 from wav2small.timeline import Slicer
 
+from . import lineage
 from .answers import DIMENSIONS
 from .corpora import RATE, clip_count, open_rows, row_id, waveform
 from .mixture import FAIR_SAMPLE, collate
@@ -61,7 +63,8 @@ def annotate(recipe: Recipe, out: Path) -> int:
 
     Each shard holds `source`, `id`, `start` and `duration` in s, `arousal`, `dominance`, `valence` (the mean),
     `members` (A/D/V of each member of the teacher), `teacher` and `revision`. A shard appears whole or not at all, and
-    carries the position in its corpus: killed and started again, a run goes on after its last shard.
+    carries the position in its corpus: killed and started again, a run goes on after its last shard. The folder gets a
+    `provenance.json`, like a checkpoint.
 
     Args:
         recipe: with a teacher; its augmentation is not used.
@@ -71,10 +74,12 @@ def annotate(recipe: Recipe, out: Path) -> int:
         Windows that this process annotated, over all starts.
 
     Raises:
-        Wav2SmallError: if the recipe has no teacher, `out` holds other annotations, or too many clips are bad.
+        Wav2SmallError: if the recipe has no teacher, `out` holds other annotations, too many clips are bad, or a
+            licence is not known.
     """
     if recipe.teacher is None:
         raise Wav2SmallError("annotate needs a recipe with a teacher")
+    origin = lineage.of_annotations(recipe)
     half = "bf16" if torch.cuda.is_available() and recipe.precision == "no" else recipe.precision
     accelerator = Accelerator(mixed_precision=half)
     keys = {corpus.model_dump_json(exclude={"weight"}): corpus for corpus in all_corpora(recipe)}
@@ -97,6 +102,7 @@ def annotate(recipe: Recipe, out: Path) -> int:
                 bar.advance(task, int(shard.schema.metadata[b"clips"]))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
+        write(origin, out)
         write_json(out / "annotations.json", settings)
     accelerator.wait_for_everyone()
     accelerator.end_training()
@@ -199,7 +205,7 @@ def answer(
                 **dict(zip(DIMENSIONS, mean, strict=True)),
                 "members": each,
                 "teacher": ", ".join([recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []),
-                "revision": getattr(teacher.config, "_commit_hash", None),
+                "revision": getattr(getattr(teacher, "config", None), "_commit_hash", None),
             }
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import tarfile
 from collections.abc import Iterator
 from glob import glob
@@ -17,10 +18,13 @@ from pyarrow import parquet
 
 from wav2small.audio import SUFFIXES, read
 from wav2small.errors import Wav2SmallError
+from wav2small.hub import refusal
 
+from .norms import adv
 from .recipe import Corpus
 
 RATE = 16000
+MIDDLE = 0.5  # of the scale of A/D/V
 SHARDS = 64  # of a local folder, so that processes and workers can share it
 
 
@@ -49,6 +53,11 @@ def open_rows(corpus: Corpus) -> datasets.IterableDataset:
     return rows
 
 
+def is_local(corpus: Corpus) -> bool:
+    """Tell a folder and shards from a data set on the Hub."""
+    return Path(corpus.source).is_dir() or corpus.source.endswith((".parquet", ".tar"))
+
+
 def clip_count(corpus: Corpus) -> int | None:
     """Count the clips of a corpus where that costs nothing: a folder, Parquet files, a split that the Hub describes."""
     if Path(corpus.source).is_dir():
@@ -69,6 +78,38 @@ def row_id(row: dict[str, Any], corpus: Corpus) -> str:
     if not name:
         raise Wav2SmallError(f"{corpus.source}: its clips have no path: name the column that identifies them (id: …)")
     return str(name)
+
+
+def label(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
+    """Read the target that a clip brings along: (3,) arousal, dominance, valence, about 0..1.
+
+    Raises:
+        Wav2SmallError: for a column that is not there, a word without a norm, or what is no number.
+    """
+    if corpus.word or isinstance(corpus.labels, str):
+        word = corpus.word or str(_cell(row, str(corpus.labels), corpus.source))
+        try:
+            target = adv(word)
+        except KeyError:
+            raise Wav2SmallError(f"{corpus.source}: there is no norm for the word {word!r}") from None
+    else:
+        columns = corpus.labels or ()
+        target = np.array([_number(row, column, corpus.source) for column in columns], np.float32)
+    if corpus.agreement:
+        share = _number(row, corpus.agreement, corpus.source)
+        target = MIDDLE + share * (target - MIDDLE)
+    return target.astype(np.float32)
+
+
+def _number(row: dict[str, Any], column: str, source: str) -> float:
+    value = _cell(row, column, source)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise Wav2SmallError(f"{source}: {value!r} in its column {column!r} is no number")
+    return number
 
 
 def waveform(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
@@ -142,11 +183,7 @@ def _hub(corpus: Corpus) -> datasets.IterableDataset:
             corpus.source, corpus.config, split=corpus.split, revision=corpus.revision, streaming=True
         )
     except Exception as error:  # the libraries beneath raise dozens of kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Wav2SmallError(
-            f"{corpus.source} is no folder here and cannot be streamed from the Hub ({reason.rstrip('.')}): check the "
-            "name, the configuration, the network, and `hf auth login` if it is gated"
-        ) from None
+        raise refusal(corpus.source, error, "streamed") from None
     return undecoded(rows, corpus)
 
 

@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -25,8 +26,10 @@ from wav2small.atomic import swap, whole_file
 from wav2small.auto import CLASSES
 from wav2small.cli import run
 from wav2small.errors import Wav2SmallError
+from wav2small.provenance import Provenance, write
 
-from . import loop_state
+from . import lineage, loop_state
+from .answers import DIMENSIONS
 from .augment import Augment
 from .corpora import RATE
 from .learning import write_report
@@ -40,9 +43,9 @@ from .targets import HeldOut, Targets, to_device
 def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     """Train the student of a recipe.
 
-    The output folder gets `best/` and `last/` (the averaged student, as `save_pretrained` writes it), `recipe.yaml`
-    (all values), `history.json`, `report.md` and `curve.png` (CCC to the teacher on held-out clips; step 0 is the
-    untrained student) and `state/` (to resume from).
+    The output folder gets `best/` and `last/` (the averaged student, as `save_pretrained` writes it, with its
+    `provenance.json`), `recipe.yaml` (all values), `history.json`, `report.md` and `curve.png` (CCC to the teacher on
+    held-out clips; step 0 is the untrained student) and `state/` (to resume from).
 
     Args:
         recipe: what to do.
@@ -52,9 +55,11 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
         Where the run stands at its end.
 
     Raises:
-        Wav2SmallError: if the output folder is taken, there is nothing to resume, or data cannot be read.
+        Wav2SmallError: if the output folder is taken, there is nothing to resume, data cannot be read, or teacher and
+            audio leave the student without a licence.
     """
     out = Path(recipe.output)
+    origin = lineage.of_student(recipe)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
     saved = open_folder(out, recipe, resume, accelerator)
     set_seed(recipe.seed)  # the same student on every process
@@ -68,7 +73,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     optimizer = torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, recipe.steps)
     student, optimizer = accelerator.prepare(student, optimizer)
-    plain = accelerator.unwrap_model(student)
+    plain = accelerator.unwrap_model(student, keep_torch_compile=False)
     average = AveragedModel(plain, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)
     objective = DistillationLoss(recipe.loss.ccc, recipe.loss.l2, accelerator)
     state = LoopState()
@@ -83,12 +88,12 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
         while True:
             last = state.step == recipe.steps
             if held_out and (last or state.step % recipe.evaluation.every == 0):
-                evaluate(state, held_out, average.module, out)
+                evaluate(state, held_out, average.module, out, origin)
                 bar.console.print(f"step {state.step}: CCC to the teacher (A, D, V) {state.history[-1]['ccc']}")
             if last or (state.step and state.step % recipe.save_every == 0):
                 state.seconds = time.monotonic() - begin
                 if accelerator.is_main_process:
-                    save_student(average.module, out / "last")
+                    save_student(average.module, out / "last", origin, state)
                 loop_state.save(accelerator, loader, out / "state")
             if last:
                 break
@@ -163,7 +168,7 @@ def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> S
         )
 
 
-def evaluate(state: LoopState, held_out: HeldOut, student: PreTrainedModel, out: Path) -> None:
+def evaluate(state: LoopState, held_out: HeldOut, student: PreTrainedModel, out: Path, origin: Provenance) -> None:
     """Score the student, note it, and save it where it is the best so far."""
     if state.history and state.history[-1]["step"] == state.step:  # before the run was stopped
         return
@@ -174,14 +179,18 @@ def evaluate(state: LoopState, held_out: HeldOut, student: PreTrainedModel, out:
         temporary.write_text(json.dumps(state.history, indent=1) + "\n", encoding="utf-8")
     if mean > state.best:
         state.best = mean
-        save_student(student, out / "best")
+        save_student(student, out / "best", origin, state)
 
 
-def save_student(student: PreTrainedModel, folder: Path) -> None:
-    """Save a student in the place of an earlier one; a kill leaves the earlier one."""
+def save_student(student: PreTrainedModel, folder: Path, origin: Provenance, state: LoopState) -> None:
+    """Save a student and its provenance in the place of an earlier one; a kill leaves the earlier one."""
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     student.save_pretrained(new)
+    scored = state.history[-1]
+    to = "teacher" if origin.teachers else "labels"
+    figures = {"step": scored["step"], f"ccc_to_{to}": dict(zip(DIMENSIONS, scored["ccc"], strict=True))}
+    write(replace(origin, evaluation=figures), new)
     swap(new, folder)
 
 

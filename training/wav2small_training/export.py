@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 
@@ -29,11 +30,15 @@ from wav2small.audio import read
 from wav2small.auto import CLASSES
 from wav2small.cli import find_audio
 from wav2small.errors import Wav2SmallError
+from wav2small.hub import download
+from wav2small.provenance import Provenance, code_version, link, now, write
 
+from . import lineage
 from .fold import FOLDED, fold
 from .formulas import store_formulas
 from .onnx_graph import tidy
 from .quantize import eight_bit, four_bit, half
+from .recipe import Corpus
 
 OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 TOLERANCE = 1e-4  # between the answers of the model and the file
@@ -97,45 +102,49 @@ for kind in CLASSES:
     TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
 
 
-def export(source: str, out: Path, speech: Path | None = None) -> PreTrainedModel:
+def export(source: str, out: Path, speech: Path | None = None, speech_licence: str | None = None) -> PreTrainedModel:
     """Write a checkpoint with its ONNX files: float, 8 bit, and 4 bit for a student or float16 for a teacher.
+
+    The checkpoint's `provenance.json` tells of this step and of the recordings.
 
     Args:
         source: folder of a checkpoint, or its id on the Hub.
         out: folder to write: a copy of the checkpoint, whole or not at all. Or `source` itself, to add the files to it.
         speech: folder of recordings to calibrate on: what is in them matters little, but it must be speech. Without it
             there is no file of 4 bits.
+        speech_licence: of these recordings, as an SPDX id: the weights of the small files depend on them.
 
     Returns:
         The model.
 
     Raises:
-        Wav2SmallError: if the source is no checkpoint of ours, or a file differs from it.
+        Wav2SmallError: if the source is no checkpoint of ours, a file differs from it, or a licence is not known.
     """
-    folder = find(source)
+    folder = download(source, ["*"])
     model = load(folder)
+    origin = provenance(source, speech, speech_licence)  # before minutes of work
     clips = [] if speech is None else calibration_clips(find_audio([str(speech)]))
     if out.exists() and out.resolve() == folder.resolve():
         write_files(model, out, clips)
+        write(origin, out)
     else:
         with whole_folder(out) as temporary:
             shutil.copytree(folder, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns("onnx", ".*"))
             write_files(model, temporary, clips)
+            write(origin, temporary)
     return model
 
 
-def find(source: str) -> Path:
-    """The folder of a checkpoint, downloaded if it is none."""
-    if Path(source).is_dir():
-        return Path(source)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(source))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise Wav2SmallError(f"{source} is no folder here and cannot be loaded from the Hub ({reason})") from None
+def provenance(source: str, speech: Path | None, speech_licence: str | None) -> Provenance:
+    """What a checkpoint with its ONNX files is made from: what it was made from before, and the calibration audio."""
+    known = link(source, "parent")
+    before = known.provenance or Provenance(step="export", name=known.id.rpartition("/")[2], parent=known)
+    heard = [each for each in before.corpora if each.use != "calibration"]  # of files that are replaced
+    if speech:
+        recordings = lineage.corpus(Corpus(source=str(speech), licence=speech_licence or ""), "calibration")
+        clips = min(CLIPS, recordings.clips or 0)
+        heard.append(replace(recordings, clips=clips, hours=round(clips * CLIP_SECONDS / 3600, 3)))
+    return replace(before, corpora=heard, onnx={"date": now(), "code": code_version()})
 
 
 def load(folder: Path) -> PreTrainedModel:

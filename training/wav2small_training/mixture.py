@@ -9,7 +9,7 @@ from datasets.distributed import split_dataset_by_node
 
 from wav2small.errors import Wav2SmallError
 
-from .corpora import RATE, open_rows, row_id, waveform
+from .corpora import RATE, label, open_rows, row_id, waveform
 from .recipe import Corpus
 
 BLOCK = 256  # rows that are shuffled among themselves, besides the order of the shards
@@ -68,8 +68,9 @@ class Shuffled:
 class Mixture(torch.utils.data.IterableDataset):
     """An endless stream of clips from weighted corpora, cropped and augmented, for one process of the training.
 
-    Each clip is `{"input_values": (samples,) float32, "id": str, "target": (3,) or None, "skipped": int}`, where
-    `skipped` counts the bad items before it. What is drawn depends on the seed and the count of draws alone.
+    Each clip has `input_values` and `heard_values` (what the student and the teacher hear: (samples,) float32),
+    `source`, `id`, `target` ((3,) or None) and `skipped`, the count of bad items before it. What is drawn depends on the
+    seed and the count of draws alone.
 
     Args:
         corpora: the sources.
@@ -111,14 +112,19 @@ class Mixture(torch.utils.data.IterableDataset):
             random = np.random.default_rng([self.seed, consumer, self._state["draws"]])
             self._state["draws"] += 1
             bad = self._state["bad"]
-            clip, target, name = self._draw(streams, weights, random)
+            clip, item = self._draw(streams, weights, random)
+            heard = clip
             if self.augment is not None:
                 other = self._draw(streams, weights, random)[0] if self.augment.mixes(random) else None
-                clip = self.augment(clip, other, random)
-            yield {"input_values": clip, "id": name, "target": target, "skipped": self._state["bad"] - bad}
+                heard = self.augment.content(clip, other, random)
+                clip = self.augment.recording(heard, random)
+                if self.augment.settings.teacher_hears == "recording":
+                    heard = clip
+            skipped = self._state["bad"] - bad
+            yield {"input_values": clip, "heard_values": heard, "skipped": skipped, **item}
 
-    def _draw(self, streams, weights, random) -> tuple[np.ndarray, np.ndarray | None, str]:
-        """One good clip; bad items are skipped and counted."""
+    def _draw(self, streams, weights, random) -> tuple[np.ndarray, dict[str, Any]]:
+        """One good clip, and its source, id and target; bad items are skipped and counted."""
         while True:
             i = random.choice(len(streams), p=weights / weights.sum())
             corpus, row = self.corpora[i], next(streams[i])
@@ -126,21 +132,22 @@ class Mixture(torch.utils.data.IterableDataset):
             try:
                 name = row_id(row, corpus)
                 samples = waveform(row, corpus)
-                start, target = self._choose(len(samples), corpus, name, random)
+                start, target = self._choose(len(samples), corpus, row, name, random)
                 piece = samples[start : start + self.crop]
                 if len(piece) < RATE // 10:
                     raise Wav2SmallError(f"{name} is shorter than 0.1 s")
-                return piece, target, name
+                return piece, {"source": corpus.source, "id": name, "target": target}
             except Wav2SmallError as error:
                 self._state["bad"] += 1
                 items, bad = self._state["items"], self._state["bad"]
                 if items >= FAIR_SAMPLE and bad > self.max_bad_share * items:
                     raise Wav2SmallError(f"{bad} of {items} items are bad, the last of them: {error}") from None
 
-    def _choose(self, samples: int, corpus: Corpus, name: str, random) -> tuple[int, np.ndarray | None]:
-        """Where the crop begins, and its target where there are annotations."""
+    def _choose(self, samples: int, corpus: Corpus, row, name: str, random) -> tuple[int, np.ndarray | None]:
+        """Where the crop begins, and its target where there are annotations or labels."""
         if self.targets is None:
-            return int(random.integers(max(1, samples - self.crop + 1))), None
+            start = int(random.integers(max(1, samples - self.crop + 1)))
+            return start, label(row, corpus) if corpus.labelled else None
         windows = self.targets(corpus.source, name)
         if not windows:
             raise Wav2SmallError(f"{name} has no annotation")
@@ -149,18 +156,28 @@ class Mixture(torch.utils.data.IterableDataset):
 
 
 def collate(clips: list[dict[str, Any]], crop: int) -> dict[str, Any]:
-    """Pad clips to one batch: `input_values` and `attention_mask` (batch, crop), `target` (batch, 3) or None."""
+    """Pad clips to one batch.
+
+    Returns:
+        `input_values` and `attention_mask` (batch, crop), `heard_values` (batch, crop; what a teacher hears, where that
+        is not the same), `target` (batch, 3) or None, `ids`, `skipped`.
+    """
     values = torch.zeros(len(clips), crop)
+    heard = torch.zeros(len(clips), crop) if any("heard_values" in clip for clip in clips) else None
     mask = torch.zeros(len(clips), crop, dtype=torch.long)
     for i, clip in enumerate(clips):
         samples = len(clip["input_values"])
         values[i, :samples] = torch.from_numpy(clip["input_values"])
         mask[i, :samples] = 1
+        if heard is not None:
+            heard[i, :samples] = torch.from_numpy(clip["heard_values"])
     targets = [clip["target"] for clip in clips]
     return {
         "input_values": values,
         "attention_mask": mask,
+        "heard_values": values if heard is None else heard,
         "target": None if targets[0] is None else torch.from_numpy(np.stack(targets)).float(),
+        "sources": [clip.get("source") for clip in clips],
         "ids": [clip["id"] for clip in clips],
         "skipped": sum(clip["skipped"] for clip in clips),
     }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import ModelCard
 from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,6 +20,7 @@ from wav2small.auto import (
 )
 from wav2small.errors import Wav2SmallError
 from wav2small.predictor import BUNDLED, FILES
+from wav2small.provenance import link
 
 from .latency import TORCH, Contestant, peak_memory, processor, race
 
@@ -91,8 +91,7 @@ def entries(checkpoints: list[Path], work: Path) -> Iterator[Entry]:
         except (OSError, ValueError, KeyError):
             raise Wav2SmallError(f"{folder} is no checkpoint of a model of ours") from None
         model = model_class.from_pretrained(folder).eval()
-        card = folder / "README.md"
-        licence = ModelCard.load(card).data.license if card.is_file() else None
+        licence = link(str(folder), "parent").licence
         name = "the bundled checkpoint" if folder == BUNDLED else folder.name
         yield Entry(name, count_values(model), count_gmac(model), folder, licence or "unknown")
 

@@ -30,6 +30,7 @@ RUSSELL_MEHRABIAN = {  # emotion word of the corpus: (term of the table, valence
     "guilt": ("guilty", -0.57, 0.28, -0.34),  # some transcriptions of the table print an arousal of -.28
     "happiness": ("happy", 0.81, 0.51, 0.46),
     "interest": ("interested", 0.64, 0.51, 0.17),
+    "neutral": ("the middle of the scale", 0.0, 0.0, 0.0),
     "negative surprise": ("startled", -0.09, 0.65, -0.33),
     "pain": ("pain", -0.58, 0.41, -0.34),
     "positive surprise": ("surprised", 0.40, 0.67, -0.13),
@@ -42,7 +43,6 @@ RUSSELL_MEHRABIAN = {  # emotion word of the corpus: (term of the table, valence
     "triumph": ("triumphant", 0.69, 0.57, 0.63),
 }
 WARRINER = {  # emotion word of the corpus: (lemma of the table, valence, arousal, dominance)
-    "neutral": ("neutral", 5.50, 3.45, 5.81),
     "realization": ("realization", 6.42, 3.67, 5.68),
     "sympathy": ("sympathy", 6.57, 3.08, 5.90),
 }

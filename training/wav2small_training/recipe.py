@@ -33,6 +33,12 @@ class Corpus(Entry):
         audio: column, or suffix in a WebDataset, that holds the audio.
         id: column that names a clip; default: the path of its audio.
         where: values that columns must have, for example `{split: train}`.
+        labels: where each clip brings its own target: three columns (A, D, V, about 0..1), or one column of emotion
+            words, which stand for their published norms.
+        word: an emotion word for all clips, in the place of labels: `neutral` for read speech.
+        agreement: column with the share of listeners who heard that emotion word: the target moves by the rest towards
+            the middle of the scale.
+        credit: whom to name where the licence asks for it: title, authors, year; default: the source.
     """
 
     source: str
@@ -44,39 +50,69 @@ class Corpus(Entry):
     audio: str = "audio"
     id: str | None = None
     where: dict[str, str] = {}
+    labels: str | tuple[str, str, str] | None = None
+    word: str | None = None
+    agreement: str | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its clips bring their targets along."""
+        return self.labels is not None or self.word is not None
+    credit: str | None = None
 
 
 class Augmentation(Entry):
-    """Changes of the audio; a probability of 0 turns one off. The teacher hears the changed audio.
+    """Changes of the audio; a probability of 0 turns one off.
+
+    The first three change what there is to hear, and so the teacher's answer; the others are the recording's, and a
+    student that learns the answer to the clean audio under them becomes robust: see `teacher_hears`.
 
     Attributes:
+        shorten: probability of a cut to a random length of at least 0.5 s.
+        speed: probability of another tape speed from `speed_range`: pitch and formants of a speaker who is not there.
+        speed_range: slowest and fastest.
         mix: probability that a second clip of the mixture is added (paper).
         mix_snr_db: lowest and highest level of the first clip above the second, in dB.
-        noise: probability of recorded noise from `noise_folder`, at `noise_snr_db`.
-        rooms: probability of a measured room from `rooms_folder`.
+        teacher_hears: `"recording"`: all of these changes (paper); `"clean"`: only shorten, speed and mix.
+        noise: probability of recorded noise from `noise_folder`, at `noise_snr_db`; `noise_licence` and `noise_credit`
+            are as for a corpus.
+        rooms: probability of a measured room from `rooms_folder`, likewise.
         level: probability of a gain drawn from `level_db`.
-        band_limit: probability of a band pass.
+        band_limit: probability of a band pass or a low pass, as of a telephone.
+        tilt: probability of a high shelf and of a low shelf, -14 to 10 dB, as between microphones.
+        hiss: probability of coloured noise 8 to 40 dB below the clip.
         clipping: probability of clipping up to 30 % of the samples.
     """
 
+    shorten: Share = 0.0
+    speed: Share = 0.0
+    speed_range: tuple[Positive, Positive] = (0.84, 1.19)
     mix: Share = 0.0
     mix_snr_db: tuple[float, float] = (0.0, 20.0)
+    teacher_hears: Literal["recording", "clean"] = "recording"
     noise: Share = 0.0
     noise_folder: str | None = None
+    noise_licence: str | None = None
+    noise_credit: str | None = None
     noise_snr_db: tuple[float, float] = (0.0, 40.0)
     rooms: Share = 0.0
     rooms_folder: str | None = None
+    rooms_licence: str | None = None
+    rooms_credit: str | None = None
     level: Share = 0.0
     level_db: tuple[float, float] = (-30.0, 10.0)
     band_limit: Share = 0.0
+    tilt: Share = 0.0
+    hiss: Share = 0.0
     clipping: Share = 0.0
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         for kind in ("noise", "rooms"):
-            if getattr(self, kind) and not getattr(self, f"{kind}_folder"):
-                raise ValueError(f"{kind} needs {kind}_folder")
-        for name in ("mix_snr_db", "noise_snr_db", "level_db"):
+            for need in ("folder", "licence"):
+                if getattr(self, kind) and not getattr(self, f"{kind}_{need}"):
+                    raise ValueError(f"{kind} needs {kind}_{need}")
+        for name in ("mix_snr_db", "noise_snr_db", "level_db", "speed_range"):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} must rise, not {low} to {high}")
@@ -92,7 +128,7 @@ class Student(Entry):
         start: a checkpoint to go on from, instead of random weights.
     """
 
-    model: Literal["wav2small", "mobilenet_adv"] = "wav2small"
+    model: Literal["wav2small", "mobilenet_adv", "prosody_adv"] = "wav2small"
     config: dict[str, Any] = {}
     start: str | None = None
 
@@ -120,7 +156,7 @@ class Loss(Entry):
 
 
 class Evaluation(Entry):
-    """Held-out clips, scored against the teacher while training.
+    """Held-out clips, scored while training; the best student is the one that does best on its worst corpus.
 
     Attributes:
         corpora: where they come from.
@@ -173,10 +209,13 @@ class Recipe(Entry):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.teacher is None) == (self.annotations is None):
-            raise ValueError("give either teacher or annotations, and not both")
-        if self.annotations and self.augmentation.mix:
-            raise ValueError("annotations hold the answers for single clips: augmentation.mix needs a teacher")
+        labelled = {corpus.labelled for corpus in (*self.corpora, *self.evaluation.corpora)}
+        if len(labelled) == 2:
+            raise ValueError("some corpora have labels and some have none")
+        if sum((self.teacher is not None, self.annotations is not None, labelled == {True})) != 1:
+            raise ValueError("give one of: teacher, annotations, or the labels of each corpus")
+        if self.teacher is None and self.augmentation.mix:
+            raise ValueError("annotations and labels hold answers for single clips: augmentation.mix needs a teacher")
         if not self.loss.ccc and not self.loss.l2:
             raise ValueError("loss.ccc and loss.l2 are both 0: there is nothing to learn")
         return self

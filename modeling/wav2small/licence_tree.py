@@ -1,0 +1,47 @@
+"""`wav2small licence`: the chain of a model as a tree, with what each part allows."""
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from . import licences
+from .provenance import Link, Provenance, link
+
+
+def tree(source: str, revision: str | None = None) -> Tree:
+    """Draw what a model was made from; its licence is at the root, and what shaped no weights is grey.
+
+    Raises:
+        Wav2SmallError: if the model cannot be found, a licence is not known, or its provenance cannot be relied upon.
+    """
+    model = link(source, "parent", revision)
+    known = licences.get((model.id, model.licence))
+    made = model.provenance
+    drawn = Tree(f"{escape(made.name if made else model.id)}\n[bold]{known.id}[/]: {known.words()}")
+    if made:
+        grow(drawn, made)
+    else:
+        drawn.add("what it was made from is not recorded: the licence is that on its card")
+    return drawn
+
+
+def grow(branch: Tree, made: Provenance) -> None:
+    """Add the links of one step, and beneath each what is known of it."""
+    for each in made.direct():
+        twig = branch.add(label(each))
+        if each.provenance:
+            grow(twig, each.provenance)
+
+
+def label(each: Link) -> str:
+    """One link: use, name and amount, and beneath them the licence and what that allows."""
+    facts = [each.revision[:7]] if each.revision else []
+    if each.clips is not None:
+        facts.append(f"{each.clips:,} clips")
+    if each.hours is not None:
+        facts.append(f"{each.hours:.1f} h" if each.hours >= 1 else f"{60 * each.hours:.0f} min")
+    amount = f" ({', '.join(facts)})" if facts else ""
+    head = escape(f"{each.use}: {each.credit or each.id}{amount}")
+    if not each.counts:
+        return f"[dim]{head}\nshaped no weights, so its licence does not count[/]"
+    known = licences.get((each.id, each.licence))
+    return f"{head}\n[bold]{known.id}[/]: {known.words()}"

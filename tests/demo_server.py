@@ -1,0 +1,64 @@
+"""The demo as its users start it, `wav2small demo`, on loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+SECONDS_TO_START = 60  # generous: the machine may be busy
+
+
+class Demo:
+    """A running demo; a context manager.
+
+    Args:
+        folder: for its uploads and its log.
+        arguments: of `wav2small demo`.
+        environment: on top of this process's.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None):
+        self.uploads, self.log = folder / "uploads", folder / "demo.log"
+        self.uploads.mkdir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        places = {"GRADIO_TEMP_DIR": str(self.uploads), "TMPDIR": str(self.uploads)}
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).parent / "wav2small"), "demo", "--port", str(port), *arguments],
+            env={**os.environ, **places, **(environment or {})},
+            stdout=self.log.open("w"),
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+        )
+
+    def __enter__(self) -> "Demo":
+        end = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                httpx.get(self.url)
+                return self
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        self.__exit__()
+        raise AssertionError(f"the demo did not start: {self.log.read_text()}")
+
+    def __exit__(self, *_) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+    def expect_no_files(self, seconds: float = 5) -> None:
+        """No file is left on its disk, or will be within some seconds."""
+        end = time.monotonic() + seconds
+        while (left := self.files()) and time.monotonic() < end:
+            time.sleep(0.2)
+        assert not left, f"the demo kept {left}"
+
+    def files(self) -> list[str]:
+        """All files on its disk."""
+        return sorted(str(path.relative_to(self.uploads)) for path in self.uploads.rglob("*") if path.is_file())

@@ -1,0 +1,119 @@
+"""A checkpoint comes from a folder, from the Hub or from the cache; what cannot be had is told with its mend."""
+
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from loopback_hub import LoopbackHub
+
+from wav2small import Wav2SmallError
+from wav2small.hub import commit, download
+
+ANSWERS = {  # status and code with which the Hub answers for such a repository
+    "nothing": (404, "RepoNotFound"),
+    "private": (401, "RepoNotFound"),
+    "gated": (403, "GatedRepo"),
+    "forbidden": (403, ""),
+    "token": (401, ""),
+    "revision": (404, "RevisionNotFound"),
+    "ill": (500, ""),
+}
+TOLD = {
+    "nothing": "there is none of that name: check it",
+    "private": "there is none of that name, or it is private: check the name, or log in with `hf auth login`",
+    "gated": "it is gated: ask for access on its page, then log in with `hf auth login`",
+    "forbidden": "your token does not give access to it: log in with `hf auth login`",
+    "token": "your token does not give access to it: log in with `hf auth login`",
+    "revision": "it has no such revision",
+    "ill": "the Hub answers with status 500: try again later",
+}
+ASK = """
+import json, sys
+from wav2small.errors import Wav2SmallError
+from wav2small.hub import download
+told = {}
+for name in sys.argv[1:]:
+    try:
+        download(name, ["config.json"])
+    except Wav2SmallError as error:
+        told[name] = str(error)
+print(json.dumps(told))
+"""
+FETCH = """
+import json, sys
+from wav2small.hub import commit, download
+folder = download("lab/student", ["*.json", "onnx/model.onnx"], *sys.argv[1:])
+files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+print(json.dumps([commit(folder), files]))
+"""
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers for each repository as `ANSWERS` says."""
+
+    def do_GET(self) -> None:
+        status, code = next(answer for name, answer in ANSWERS.items() if f"/lab/{name}" in self.path)
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        if code:
+            self.send_header("X-Error-Code", code)
+        elif status == 401:
+            self.send_header("X-Error-Message", "Invalid credentials in Authorization header")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_) -> None:
+        """Say nothing on stderr."""
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory) -> dict[str, str]:
+    """What is told of each repository, by the real client."""
+    hub = LoopbackHub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        return hub.run(ASK, tmp_path_factory.mktemp("home"), *(f"lab/{name}" for name in ANSWERS), token="hf_alice")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_the_hub_refuses_is_told_with_its_mend(refused, name):
+    assert refused[f"lab/{name}"] == f"lab/{name} is no folder here and cannot be loaded from the Hub: {TOLD[name]}"
+
+
+def test_the_wanted_files_come_down_and_stay_when_the_hub_is_gone(tmp_path):
+    files = {"config.json": b"{}", "words.json": b"{}", "README.md": b"#", "onnx/model.onnx": b"x", "onnx/other": b"y"}
+    with LoopbackHub() as hub:
+        sha = hub.put("models", "lab/student", files).refs["main"].sha
+        wanted = ["config.json", "onnx/model.onnx", "words.json"]
+        assert hub.run(FETCH, tmp_path) == [sha, wanted]
+        hub.put("models", "lab/student", {"config.json": b"{1}"})
+        assert hub.run(FETCH, tmp_path, sha) == [sha, wanted], "a commit that was named is the one that is taken"
+    assert hub.run(FETCH, tmp_path, sha) == [sha, wanted]
+    told = hub.run(ASK, tmp_path, "lab/other")["lab/other"]
+    assert told.endswith("the Hub cannot be reached, and it is not in the cache: check the network and the name")
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path):
+    assert download(tmp_path, ["config.json"]) == tmp_path
+    assert commit(tmp_path) is None
+
+
+@pytest.mark.parametrize("source", ["no/such/folder", "./nowhere", "with space/x"])
+def test_what_can_be_neither_folder_nor_id_is_told(source):
+    with pytest.raises(Wav2SmallError, match="an id is written org/name"):
+        download(source, ["config.json"])
+
+
+def test_importing_it_does_not_import_the_client():
+    code = "import sys, wav2small.hub; print('huggingface_hub' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
+    assert done.stdout.strip() == "False"
