@@ -1,5 +1,6 @@
 # make demo   set up, then predict the example recordings: a table, and a plot in out/
 # make test   set up, then run all tests
+# make screenshots  the pictures of the demo page in docs/screenshots, from its browser tests
 # make bench  what the tables of the README measure; some minutes, on an idle machine with ../shared/speech beside it
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -7,7 +8,7 @@ VENV5 := .venv-transformers5
 READY := $(VENV)/.ready
 READY5 := $(VENV5)/.ready
 
-.PHONY: setup demo test test-transformers5 lint format bench clean
+.PHONY: setup demo test test-transformers5 lint format screenshots bench clean
 .NOTPARALLEL:
 
 setup: $(READY)
@@ -28,15 +29,21 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/codespell modeling training tests hub_cards examples README.md Makefile
+	$(VENV)/bin/codespell modeling training space tests hub_cards examples README.md Makefile
 
 format: $(READY)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+screenshots: $(READY)
+	$(VENV)/bin/python -m pytest tests/test_space_browser.py
+	@mkdir -p docs/screenshots
+	cp out/screenshots/*-light.png docs/screenshots/
+
 bench: $(READY)
 	$(VENV)/bin/python -m wav2small_training.latency
 	$(VENV)/bin/python -m wav2small_training.throughput training/recipes/offline.yaml
+	$(VENV)/bin/python tests/demo_load.py
 	$(VENV)/bin/python -m wav2small_training.benchmark $(firstword $(wildcard ../shared/speech/emodb) examples)
 
 clean:

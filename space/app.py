@@ -34,12 +34,17 @@ BLOCK_BYTES, BLOCK_WAIT = 100_000, 5  # a block of the live microphone is smalle
 SYSTEM_FONTS = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]  # nothing is loaded from elsewhere
 THEME = gr.themes.Soft(
     primary_hue="indigo", neutral_hue="slate", font=SYSTEM_FONTS, font_mono=["ui-monospace", "monospace"]
-).set(  # contrast
+).set(  # enough contrast everywhere
     body_text_color_subdued="#52607a",
     body_text_color_subdued_dark="#a9b4c6",
+    block_border_width="1px",
+    block_border_color="*border_color_primary",
     color_accent="*primary_600",
     block_label_text_color="*primary_700",
     block_title_text_color="*primary_700",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    checkbox_label_background_fill_selected="*primary_600",
 )
 INTRO = """<div class="intro"><h1>How does a voice sound?</h1>
 <p>Tiny models hear arousal, dominance and valence in speech. Audio is deleted as soon as it is answered.</p></div>"""

@@ -36,6 +36,23 @@ new MutationObserver(() => {
   for (const place of document.querySelectorAll(".answers:not([aria-live])")) place.setAttribute("aria-live", "polite");
 }).observe(document.documentElement, { childList: true, subtree: true });
 
+// Gradio's recorder starts without a microphone, and waits for ever: say what is missing
+document.addEventListener(
+  "click",
+  async (event) => {
+    const button = event.target.closest("button");
+    const block = button?.closest(".block");
+    if (!block?.querySelector(".mic-select") || !button.innerText.includes("Record")) return;
+    block.parentElement.querySelector(".message.microphone")?.remove();
+    const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    const allowed = await navigator.permissions?.query({ name: "microphone" }).catch(() => null);
+    if (devices.some((device) => device.kind === "audioinput") && allowed?.state !== "denied") return;
+    const text = "No microphone can be heard: plug one in and allow this page to use it, then load the page again.";
+    block.insertAdjacentHTML("afterend", `<p class="message microphone" role="alert">${text}</p>`);
+  },
+  true, // before Gradio replaces the button
+);
+
 document.addEventListener("click", (event) => {
   const strip = event.target.closest("[data-seek]");
   const audio = strip?.closest(".answer")?.querySelector("audio");

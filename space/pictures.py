@@ -82,19 +82,19 @@ def plane(points: Sequence[tuple[str, Prediction]], words: Words | None, path: b
 def _regions(words: Words | None) -> str:
     if words is None:
         return ""
-    parts = []
+    areas, labels = [], []
     columns, rows = _edges(words.valence), _edges(words.arousal)
     for (bottom, top), (level, row) in zip(rows, REGIONS.items(), strict=True):
         for i, ((left, right), word) in enumerate(zip(columns, row, strict=True)):
             x, y = PLANE * left, PLANE * (1 - top)
             middle = level == "middle" and i == 1
             size = f'width="{PLANE * (right - left):.1f}" height="{PLANE * (top - bottom):.1f}"'
-            parts.append(f'<rect class="{"middle" if middle else "region"}" x="{x:.1f}" y="{y:.1f}" {size}/>')
+            areas.append(f'<rect class="{"middle" if middle else "region"}" x="{x:.1f}" y="{y:.1f}" {size}/>')
             at = (4, PLANE * (left + right) / 2, PLANE - 4)[i]
             anchor = ("start", "middle", "end")[i]
             label = f'x="{at:.1f}" y="{PLANE * (1 - (bottom + top) / 2) + 4:.1f}" text-anchor="{anchor}"'
-            parts.append(f'<text class="word" {label}>{word}</text>')
-    return "".join(parts)
+            labels.append(f'<text class="word" {label}>{word}</text>')
+    return "".join(areas + labels)
 
 
 def _edges(thresholds: tuple[float, float]) -> list[tuple[float, float]]:

@@ -60,5 +60,6 @@ class Demo:
         assert not left, f"the demo kept {left}"
 
     def files(self) -> list[str]:
-        """All files on its disk."""
-        return sorted(str(path.relative_to(self.uploads)) for path in self.uploads.rglob("*") if path.is_file())
+        """All files on its disk that hold anything; Gradio leaves empty ones."""
+        found = (path for path in self.uploads.rglob("*") if path.is_file() and path.stat().st_size)
+        return sorted(str(path.relative_to(self.uploads)) for path in found)

@@ -1,6 +1,6 @@
 """The demo in a real browser: every tab, as a visitor uses it.
 
-The pictures of the README are those of the light page: `make screenshots` copies them from out/screenshots.
+Each tab leaves its pictures in out/screenshots; `make screenshots` makes those of the README from them.
 """
 
 import shutil
@@ -272,7 +272,9 @@ def test_an_unplugged_microphone_gets_a_message(chromium, demo):
     page = browser.new_page()
     page.goto(demo.url)
     panel = tab(page, "Live")
-    expect(panel.get_by_text("No microphone found")).to_be_visible()
+    expect(panel.get_by_label("Select input device")).to_have_text("No microphone found")
+    panel.get_by_role("button", name="Record", exact=True).click()
+    expect(panel.get_by_role("alert")).to_contain_text("No microphone can be heard")
     panel = tab(page, "Listen")
     panel.get_by_role("button", name="Calm woman").click()
     expect(panel.get_by_role("meter")).to_have_count(3)

@@ -1,21 +1,14 @@
-"""The pieces of training: norms, agreement, losses, and a run from end to end on recordings made here."""
-
-import csv
-import json
+"""The pieces of training: norms, agreement, losses."""
 
 import numpy as np
 import pytest
-import soundfile
 import torch
-from conftest import RATE, voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wav2small import Wav2SmallForAudioClassification
 from wav2small_training.losses import ccc_loss
 from wav2small_training.metrics import ccc, pearson
 from wav2small_training.norms import RUSSELL_MEHRABIAN, WARRINER, adv
-from wav2small_training.train_on_labels import train
 
 
 def test_norms_are_a_d_v_on_a_scale_of_0_to_1():
@@ -52,32 +45,3 @@ def test_the_loss_is_zero_for_equal_and_two_for_opposite():
     target = torch.rand(64, 3, dtype=torch.float64)
     assert ccc_loss(target, target).item() == pytest.approx(0, abs=1e-6)
     assert ccc_loss(2 * target.mean(0) - target, target).item() == pytest.approx(2, abs=1e-5)
-
-
-def corpus(folder, rows) -> None:
-    """A corpus of voice-like clips with its metadata.csv."""
-    folder.mkdir(parents=True)
-    with (folder / "metadata.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["file_name", "split", "speaker", "sex", "emotion", "rater_agreement"])
-        writer.writeheader()
-        for i, row in enumerate(rows):
-            soundfile.write(folder / f"{i}.flac", voice_like(0.6, seed=i), RATE)
-            writer.writerow({"file_name": f"{i}.flac", "speaker": i, "sex": "f", "rater_agreement": "0.9", **row})
-
-
-def test_training_on_labels_runs_from_files_to_a_checkpoint_with_its_scores(tmp_path):
-    emotions = ["anger", "sadness", "happiness", "neutral"]
-    rows = [{"emotion": emotion, "split": split} for split in ("train", "validation") for emotion in emotions]
-    for name in ("emodb", "emogator", "noise", "rooms"):
-        corpus(tmp_path / "speech" / name, rows)
-    train(tmp_path / "speech", tmp_path / "out", steps=4, batch=8, crop_seconds=0.5, evaluate_every=2)
-    report = json.loads((tmp_path / "out" / "training.json").read_text())
-    assert [entry["step"] for entry in report["history"]] == [2, 4]
-    assert report["trained_on"] == {"emodb": 4, "emogator": 4}
-    for scores in report["held_out_speakers"].values():
-        assert scores["clips"] == 4
-        for kind in ("as recorded", "level-normalised", "loudness baseline"):
-            assert len(scores[kind]["ccc"]) == len(scores[kind]["pearson"]) == 3
-    model = Wav2SmallForAudioClassification.from_pretrained(tmp_path / "out")
-    untrained = Wav2SmallForAudioClassification(model.config)
-    assert model.convs[0].norm.running_mean.abs().sum() > untrained.convs[0].norm.running_mean.abs().sum()

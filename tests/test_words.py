@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 import wav2small
 from wav2small import Prediction, Wav2SmallError
-from wav2small.cli import app, run
+from wav2small.cli import app
+from wav2small.command import run
 from wav2small.predictor import BUNDLED
 from wav2small.words import FILE, LEVELS, REGIONS, UNSURE, Words, sentence
 from wav2small_training.calibrate import Heard, calibrate, measure

@@ -136,7 +136,7 @@ def melody(hertz: torch.Tensor, strength: torch.Tensor) -> list[torch.Tensor]:
     semitones = semitones.clamp(middle - 14, middle + 14)  # octave errors
     steps = (semitones[1:] - semitones[:-1]).clamp(-3, 3)
     described = moments(semitones) + spread(semitones, (0.05, 0.2, 0.5, 0.8, 0.95))
-    return described + [steps.abs().mean(), steps.std(correction=0), *moments(strength)]
+    return [*described, steps.abs().mean(), steps.std(correction=0), *moments(strength)]
 
 
 def rhythm(level: torch.Tensor) -> list[torch.Tensor]:

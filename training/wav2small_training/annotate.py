@@ -29,7 +29,7 @@ from rich.progress import (
 from rich.text import Text
 
 from wav2small.atomic import whole_file
-from wav2small.cli import run
+from wav2small.command import run
 from wav2small.errors import Wav2SmallError
 from wav2small.provenance import write
 from wav2small.timeline import Slicer

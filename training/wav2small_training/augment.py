@@ -1,4 +1,4 @@
-"""Changes of the audio that a student trains on: another speaker, mixing, rooms, microphones, noise, clipping, level."""
+"""Changes of the audio that a student trains on: other speakers, mixing, rooms, microphones, noise, clipping, level."""
 
 import random as python_random
 import warnings
@@ -62,7 +62,7 @@ class Augment:
             factor = np.exp(random.uniform(*np.log(settings.speed_range)))
             clip = soxr.resample(clip, RATE * factor, RATE, quality="MQ")[:samples]
         if settings.shorten and random.random() < settings.shorten and len(clip) > LEAST_SECONDS * RATE:
-            length = int(random.integers(LEAST_SECONDS * RATE, len(clip) + 1))
+            length = int(random.integers(round(LEAST_SECONDS * RATE), len(clip) + 1))
             start = int(random.integers(len(clip) - length + 1))
             clip = clip[start : start + length]
         if other is not None:

@@ -24,7 +24,7 @@ from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
 from wav2small.atomic import swap, whole_file
 from wav2small.auto import CLASSES
-from wav2small.cli import run
+from wav2small.command import run
 from wav2small.errors import Wav2SmallError
 from wav2small.provenance import Provenance, write
 
@@ -44,7 +44,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     """Train the student of a recipe.
 
     The output folder gets `best/` and `last/` (the averaged student, as `save_pretrained` writes it, with its
-    `provenance.json`), `recipe.yaml` (all values), `history.json`, `report.md` and `curve.png` (CCC to the teacher on
+    `provenance.json`), `recipe.yaml` (all values), `history.json`, `report.md` and `curve.png` (CCC to the targets on
     held-out clips; step 0 is the untrained student) and `state/` (to resume from).
 
     Args:
@@ -89,7 +89,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
             last = state.step == recipe.steps
             if held_out and (last or state.step % recipe.evaluation.every == 0):
                 evaluate(state, held_out, average.module, out, origin)
-                bar.console.print(f"step {state.step}: CCC to the teacher (A, D, V) {state.history[-1]['ccc']}")
+                bar.console.print(f"step {state.step}: CCC to the targets (A, D, V) {state.history[-1]['ccc']}")
             if last or (state.step and state.step % recipe.save_every == 0):
                 state.seconds = time.monotonic() - begin
                 if accelerator.is_main_process:

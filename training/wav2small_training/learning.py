@@ -22,7 +22,7 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
         f"{state.step} steps of {recipe.batch} clips of up to {recipe.crop_seconds:g} s in {state.seconds / 60:.1f} "
         f"minutes, {speed:.0f} clips a second; {state.skipped} bad items skipped. Recipe: [recipe.yaml](recipe.yaml).",
         "",
-        "Concordance correlation of the student with its teacher on held-out clips, at step 0 untrained:",
+        "Concordance correlation of the student with its targets on held-out clips (the worst corpus), untrained at step 0:",
         "",
         "| step | arousal | dominance | valence | training loss |",
         "|--:|--:|--:|--:|--:|",
@@ -31,7 +31,7 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
         scores = " | ".join(f"{score:.3f}" for score in entry["ccc"])
         loss = "" if entry["loss"] is None else f"{entry['loss']:.3f}"
         lines.append(f"| {entry['step']} | {scores} | {loss} |")
-    lines += ["", "![CCC to the teacher](curve.png)", ""]
+    lines += ["", "![CCC to the targets](curve.png)", ""]
     with whole_file(out / "curve.png") as temporary:
         curve(state).savefig(temporary, dpi=120)
     with whole_file(out / "report.md") as temporary:
@@ -39,13 +39,13 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
 
 
 def curve(state: LoopState) -> Figure:
-    """CCC to the teacher over steps."""
+    """CCC to the targets over steps."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     steps = [entry["step"] for entry in state.history]
     for i, name in enumerate(DIMENSIONS):
         axes.plot(steps, [entry["ccc"][i] for entry in state.history], "o-", ms=4, color=COLORS[name], label=name)
-    axes.set(xlabel="step", ylabel="CCC to the teacher, held-out clips", ylim=(min(-0.05, axes.get_ylim()[0]), 1))
+    axes.set(xlabel="step", ylabel="CCC to the targets, held-out clips", ylim=(min(-0.05, axes.get_ylim()[0]), 1))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     return figure

@@ -16,7 +16,7 @@ class LoopState:
 
     Attributes:
         step: optimizer steps done.
-        best: highest mean CCC to the teacher on the held-out clips so far.
+        best: highest mean CCC to the targets on the held-out clips so far.
         loss: running mean of the training loss.
         seconds: spent training, over all starts.
         skipped: bad items so far, on this process.

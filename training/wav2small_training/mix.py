@@ -76,7 +76,9 @@ def mix(recipe: Recipe, out: Path, clips: int) -> int:
     stream = iter(loader)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar:
-        task = bar.add_task(recipe.name, total=len(shards) * SHARD * recipe.batch, completed=done * SHARD * recipe.batch)
+        task = bar.add_task(
+            recipe.name, total=len(shards) * SHARD * recipe.batch, completed=done * SHARD * recipe.batch
+        )
         for shard in shards[done:]:
             rows: list[dict[str, Any]] = []
             for _ in range(SHARD):

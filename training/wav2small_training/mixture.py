@@ -69,8 +69,8 @@ class Mixture(torch.utils.data.IterableDataset):
     """An endless stream of clips from weighted corpora, cropped and augmented, for one process of the training.
 
     Each clip has `input_values` and `heard_values` (what the student and the teacher hear: (samples,) float32),
-    `source`, `id`, `target` ((3,) or None) and `skipped`, the count of bad items before it. What is drawn depends on the
-    seed and the count of draws alone.
+    `source`, `id`, `target` ((3,) or None) and `skipped`, the count of bad items before it. What is drawn depends on
+    the seed and the count of draws alone.
 
     Args:
         corpora: the sources.

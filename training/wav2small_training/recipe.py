@@ -58,6 +58,7 @@ class Corpus(Entry):
     def labelled(self) -> bool:
         """Whether its clips bring their targets along."""
         return self.labels is not None or self.word is not None
+
     credit: str | None = None
 
 

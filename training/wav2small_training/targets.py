@@ -43,7 +43,7 @@ def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Modu
         Wav2SmallError: if it cannot be found or read, or its weights do not fit.
     """
     sources = [source] if isinstance(source, str) else source
-    kinds = [read_config(one, None)[0].get("model_type") for one in sources]
+    kinds = [str(read_config(one, None)[0].get("model_type")) for one in sources]
     teacher: torch.nn.Module
     if all(kind in CLASSES for kind in kinds):
         members = [load_ours(one, kind) for one, kind in zip(sources, kinds, strict=True)]

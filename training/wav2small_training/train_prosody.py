@@ -15,7 +15,7 @@ import typer
 from rich.progress import track
 
 from wav2small.atomic import whole_folder
-from wav2small.cli import run
+from wav2small.command import run
 from wav2small.configuration_prosody_adv import ProsodyAdvConfig
 from wav2small.errors import Wav2SmallError
 from wav2small.modeling_prosody_adv import ProsodyAdvForAudioClassification
@@ -61,7 +61,8 @@ def train(recipe: Recipe) -> dict[str, list[float]]:
         batches = [draw(*part, model.config.members, recipe.batch) for part in parts]
         answers = networks(torch.cat([clips for clips, _ in batches], dim=1)).split(recipe.batch, dim=1)
         loss = sum(
-            recipe.loss.ccc * (1 - agreement(answer, target)).mean() + recipe.loss.l2 * (answer - target).square().mean()
+            recipe.loss.ccc * (1 - agreement(answer, target)).mean()
+            + recipe.loss.l2 * (answer - target).square().mean()
             for answer, (_, target) in zip(answers, batches, strict=True)
         )
         optimizer.zero_grad()
@@ -89,9 +90,7 @@ def described(model: ProsodyAdvForAudioClassification, corpus: Corpus) -> tuple[
     return torch.stack(clips), torch.stack(targets)
 
 
-def draw(
-    clips: torch.Tensor, targets: torch.Tensor, members: int, size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def draw(clips: torch.Tensor, targets: torch.Tensor, members: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """A batch for each member: (members, size, 154) and (members, size, 3), two clips mixed into each."""
     chosen = torch.randint(len(clips), (2, members, size))
     share = torch.distributions.Beta(MIXUP, MIXUP).sample((members, size, 1))
@@ -126,7 +125,8 @@ def main(
     """Train a prosody teacher from a recipe."""
     figures = train(load(recipe, overrides))
     for name, values in figures.items():
-        typer.echo(f"{name}: " + ", ".join(f"{dimension} {value:.3f}" for dimension, value in zip(DIMENSIONS, values)))
+        named = zip(DIMENSIONS, values, strict=True)
+        typer.echo(f"{name}: {', '.join(f'{dimension} {value:.3f}' for dimension, value in named)}")
 
 
 if __name__ == "__main__":
