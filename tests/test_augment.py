@@ -1,16 +1,20 @@
 """Augmentation does what it is called, in the measure it is set to, and the same for the same draw."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, voice_like
+from conftest import RATE, voice_like, write_corpus
 
 from wav2small_training.augment import Augment
-from wav2small_training.recipe import Augmentation
+from wav2small_training.mixture import Mixture
+from wav2small_training.recipe import Augmentation, Corpus
 
 
 def changed(settings: dict, clip: np.ndarray, other: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
-    return Augment(Augmentation(**settings))(clip, other, np.random.default_rng(seed))
+    augment, random = Augment(Augmentation(**settings)), np.random.default_rng(seed)
+    return augment.recording(augment.content(clip, other, random), random)
 
 
 def snr_db(clip: np.ndarray, noisy: np.ndarray) -> float:
@@ -79,8 +83,11 @@ def test_level_changes_within_its_range():
 def test_a_band_limit_takes_energy_from_the_edges_of_the_spectrum():
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
     before = np.abs(np.fft.rfft(noise)) ** 2
-    for seed in range(10):
-        after = np.abs(np.fft.rfft(changed({"band_limit": 1}, noise, seed=seed))) ** 2
+    limited = [changed({"band_limit": 1}, noise, seed=seed) for seed in range(20)]
+    limited = [each for each in limited if not np.array_equal(each, noise)]
+    assert len(limited) > 5
+    for each in limited:
+        after = np.abs(np.fft.rfft(each)) ** 2
         edges, middle = np.r_[0:40, 7900:8001], np.argmax(after)
         assert after[edges].sum() < 0.7 * before[edges].sum()
         assert after[middle] > 0.5 * before[middle], "the passed band keeps its level"
@@ -96,8 +103,70 @@ def test_clipping_flattens_the_peaks():
     assert max(shares) > 0.05
 
 
+def pitch_of(clip: np.ndarray) -> float:
+    """Frequency of the strongest tone, in Hz."""
+    spectrum = np.abs(np.fft.rfft(clip * np.hanning(len(clip)), n=8 * RATE))
+    return spectrum.argmax() / 8
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.95, 1.25])
+def test_another_speed_shifts_the_pitch_of_a_tone_by_its_factor(factor):
+    tone = (0.3 * np.sin(2 * np.pi * 400 * np.arange(RATE) / RATE)).astype(np.float32)
+    other = changed({"speed": 1, "speed_range": (factor, factor)}, tone)
+    assert pitch_of(other) == pytest.approx(400 * factor, abs=0.5)
+    assert len(other) == pytest.approx(min(RATE, RATE / factor), abs=2)
+
+
+def test_speeds_are_drawn_from_their_range_as_often_below_as_above():
+    tone = (0.3 * np.sin(2 * np.pi * 400 * np.arange(RATE // 2) / RATE)).astype(np.float32)
+    drawn = [pitch_of(changed({"speed": 1, "speed_range": (0.5, 2)}, tone, seed=i)) / 400 for i in range(60)]
+    assert 0.49 < min(drawn) < 0.6 and 1.7 < max(drawn) < 2.01
+    assert np.mean(np.array(drawn) < 1) == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 0.51, 2.0])
+def test_a_clip_never_grows_and_is_cut_to_half_a_second_at_the_least(seconds):
+    clip, lengths = voice_like(seconds), []
+    for seed in range(40):
+        cut = changed({"shorten": 1}, clip, seed=seed)
+        assert min(len(clip), RATE // 2) <= len(cut) <= len(clip)
+        assert any(np.array_equal(cut, clip[i : i + len(cut)]) for i in range(len(clip) - len(cut) + 1))
+        both = changed({"shorten": 0.5, "speed": 1, "speed_range": (0.5, 2)}, clip, seed=seed)
+        assert len(both) <= len(clip)
+        lengths.append(len(cut))
+    if seconds == 2:
+        assert min(lengths) < 0.8 * RATE and max(lengths) > 1.7 * RATE, "the lengths are drawn from the whole range"
+
+
+def test_a_tilt_changes_the_balance_and_hiss_comes_below_the_clip():
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
+    balances, levels = [], []
+    for seed in range(20):
+        power = np.abs(np.fft.rfft(changed({"tilt": 1}, noise, seed=seed))) ** 2
+        balances.append(10 * np.log10(power[5000:].sum() / power[600:2000].sum()))
+        levels.append(snr_db(noise, changed({"hiss": 1}, noise, seed=seed)))
+    assert max(balances) - min(balances) > 10
+    assert 7.5 < min(levels) < 20 and 28 < max(levels) < 40.5
+
+
+@pytest.mark.parametrize("hears", ["clean", "recording"])
+def test_the_teacher_hears_the_clean_clip_or_the_recording(folders, tmp_path, hears):
+    source = write_corpus(tmp_path / "clips", 6)
+    worn = {"shorten": 0.5, "mix": 0.5, "noise": 1, "noise_snr_db": (5, 5), "rooms": 1, "clipping": 1, **folders}
+    settings = Augmentation(**worn, teacher_hears=hears)
+    clean = Augmentation(shorten=0.5, mix=0.5)  # the same draws, and no recording
+    corpus = Corpus(source=str(source), licence="CC0-1.0")
+    clips, expected = ([*islice(Mixture([corpus], 4, 1.0, Augment(each)), 8)] for each in (settings, clean))
+    for clip, other in zip(clips, expected, strict=True):
+        assert clip["id"] == other["id"] and len(clip["input_values"]) == len(other["input_values"])
+        assert not np.allclose(clip["input_values"], other["input_values"], atol=1e-3)
+        heard = clip["input_values"] if hears == "recording" else other["heard_values"]
+        np.testing.assert_array_equal(clip["heard_values"], heard)
+
+
 def test_the_same_draw_gives_the_same_change(folders):
     settings = {"noise": 0.8, "rooms": 0.5, "level": 0.5, "clipping": 0.5, "band_limit": 0.5, **folders}
+    settings |= {"shorten": 0.5, "speed": 0.5, "tilt": 0.5, "hiss": 0.5}
     clip = voice_like(1)
     for seed in range(5):
         np.testing.assert_array_equal(changed(settings, clip, seed=seed), changed(settings, clip, seed=seed))

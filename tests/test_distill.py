@@ -8,17 +8,21 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from conftest import write_card, write_corpus
+from conftest import write_card, write_corpus, write_labelled
 from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
 from wav2small.convert_checkpoint import fill, hub_variant_names
+from wav2small.provenance import read
 from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.annotate import annotate
+from wav2small_training.corpora import label, open_rows, waveform
 from wav2small_training.distill import distill
 from wav2small_training.losses import DistillationLoss, ccc_loss
+from wav2small_training.metrics import ccc
 from wav2small_training.recipe import Recipe, load
 
 
@@ -82,6 +86,44 @@ def test_it_learns_from_annotations_as_well(place):
     assert [entry["step"] for entry in history(mine)] == [0, 3, 6]
 
 
+def labelled(place: Path, name: str, **more) -> Recipe:
+    """A recipe of a corpus with labels, held against two: the same clips with their labels, and with others."""
+    if not (place / "labelled").exists():
+        write_labelled(place / "labelled", 20)
+    entry = {"source": str(place / "labelled"), "licence": "CC0-1.0", "labels": ("arousal", "dominance", "valence")}
+    held = [entry | {"where": {"split": "validation"}}, entry | {"labels": "emotion", "agreement": "agreed"}]
+    values = {"teacher": None, "corpora": [entry], "augmentation": {"shorten": 0.5, "level": 0.5}}
+    values |= {"evaluation": {"corpora": held, "clips": 15, "every": 2}}
+    return recipe(place, name, **(values | more))
+
+
+def test_it_learns_from_labels_and_its_worst_corpus_decides_which_student_is_the_best(place):
+    mine = labelled(place, "labels", student={"config": {"channels": 4}})
+    distill(mine)
+    assert [entry["step"] for entry in history(mine)] == [0, 2, 4, 6]
+    student = Wav2SmallForAudioClassification.from_pretrained(Path(mine.output) / "last").eval()
+    scores = []
+    for corpus in mine.evaluation.corpora:
+        found = list(open_rows(corpus))[:8]  # half of 15, rounded up
+        with torch.no_grad():
+            heard = [torch.from_numpy(waveform(row, corpus)[:8000])[None] for row in found]
+            answers = torch.cat([student(clip).logits for clip in heard]).numpy()
+        scores.append(ccc(answers, np.stack([label(row, corpus) for row in found])))
+    assert abs(scores[0].mean() - scores[1].mean()) > 0.002, "the two must differ for one to be the worst"
+    np.testing.assert_allclose(history(mine)[-1]["ccc"], min(scores, key=np.mean), atol=2e-3)
+    best = max(history(mine), key=lambda entry: sum(entry["ccc"]))
+    kept = read(Path(mine.output) / "best")
+    assert kept.evaluation["step"] == best["step"]
+    assert list(kept.evaluation["ccc_to_targets"].values()) == best["ccc"]
+    assert kept.step == "train" and not kept.teachers
+
+
+def test_publishing_a_student_of_labels_is_refused_before_the_training(place):
+    release = pytest.importorskip("wav2small_training.release", reason="publishing needs the extra [export]")
+    with pytest.raises(Wav2SmallError, match="test learns from labels, and --publish evaluates against one teacher"):
+        release.ready(labelled(place, "never"), "org/never")
+
+
 @pytest.mark.parametrize(
     "chosen",
     [{"config": {"pooling": "gram"}}, {"model": "mobilenet_adv", "config": {"backbone": "mobilenetv3_small_100"}}],
@@ -104,14 +146,14 @@ def test_a_student_can_go_on_from_a_checkpoint(place):
     assert history(mine)[0]["ccc"] == [1, 1, 1]
 
 
-def start(recipe: Recipe, *options: str, processes: int = 1) -> subprocess.Popen:
-    """Run a recipe from the command line."""
+def start(recipe: Recipe, *options: str, processes: int = 1, **settings: str) -> subprocess.Popen:
+    """Run a recipe from the command line, with settings of its environment."""
     path = Path(f"{recipe.output}.yaml")
     path.write_text(recipe.to_yaml())
     launcher = [] if processes == 1 else ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
     if processes > 1:
         launcher += ["--standalone"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", **settings}
     command = [sys.executable, "-W", "ignore", *launcher, "-m", "wav2small_training.distill", str(path), *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -138,6 +180,21 @@ def test_killed_and_resumed_it_ends_bit_for_bit_where_it_would_have(place, worke
     for key, value in student(killed).items():
         assert torch.equal(value, expected[key]), f"{key} differs after a resume"
     assert history(killed) == history(whole)
+
+
+def test_compiled_it_trains_and_saves_the_same_student(place):
+    """By the compiler's front end alone: its C++ takes longer than the training."""
+    plain, compiled = (
+        recipe(place, name, student={"config": {"channels": 4}}, augmentation={}, steps=4, save_every=4)
+        for name in ("plain", "compiled")
+    )
+    distill(plain)
+    finish(start(compiled, ACCELERATE_DYNAMO_BACKEND="AOT_EAGER"))
+    expected = student(plain)
+    for key, value in student(compiled).items():
+        torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-4, msg=key)
+    for entry, other in zip(history(compiled), history(plain), strict=True):
+        assert entry["ccc"] == pytest.approx(other["ccc"], abs=2e-3)
 
 
 def test_two_processes_train_like_one(place):

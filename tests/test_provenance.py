@@ -273,7 +273,7 @@ def test_a_distilled_student_is_saved_with_all_it_was_made_from(place):
             ("noise", "CC-BY-3.0", "noise", 4, 0.001),
         ]
         assert made.recipe["sha256"] == hashlib.sha256((place / "run" / "recipe.yaml").read_bytes()).hexdigest()
-        assert made.recipe["steps"] == 1 and set(made.evaluation) == {"step", "ccc_to_teacher"}
+        assert made.recipe["steps"] == 1 and set(made.evaluation) == {"step", "ccc_to_targets"}
     with pytest.raises(Wav2SmallError, match="its-speech is CC-BY-NC-SA"):
         made.check("Apache-2.0")
 

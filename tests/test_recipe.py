@@ -48,12 +48,26 @@ def test_overrides_reach_every_depth(tmp_path):
         (("steps: 10", "steps: many"), "line 8: steps: Input should be a valid integer"),
         (("steps: 10", "steps: 0"), "line 8: steps: Input should be greater than or equal to 1"),
         (("source: a/b", "source: a/b\n    weight: -1"), "line 5: corpora.0.weight"),
-        (("teacher: some/teacher\n", ""), "line 1: give either teacher or annotations"),
-        (("teacher: some/teacher", "teacher: t\nannotations: a"), "give either teacher or annotations"),
+        (("teacher: some/teacher\n", ""), "line 1: give one of: teacher, annotations, or the labels of each corpus"),
+        (("teacher: some/teacher", "teacher: t\nannotations: a"), "give one of: teacher, annotations, or the labels"),
         (
             ("teacher: some/teacher", "annotations: a\naugmentation: {mix: 0.5}"),
-            "annotations hold the answers for single clips",
+            "annotations and labels hold answers for single clips: augmentation.mix needs a teacher",
         ),
+        (("source: a/b", "source: a/b\n    labels: emotion"), "some corpora have labels and some have none"),
+        (
+            ("source: a/b", "source: a/b\n    labels: emotion\n    word: neutral"),
+            "line 4: corpora.0: give labels or word, not both",
+        ),
+        (("source: a/b", "source: a/b\n    agreement: share"), "corpora.0: agreement is with an emotion word"),
+        (
+            ("source: a/b", "source: a/b\n    labels: [a, d, v]\n    agreement: share"),
+            "corpora.0: agreement is with an emotion word: labels must name its column",
+        ),
+        (("source: a/b", "source: a/b\n    labels: [a, d]"), r"line 5: corpora.0.labels.*: "),
+        (("steps: 10", "steps: 10\naugmentation: {speed_range: [1.2, 0.8]}"), "speed_range must rise, not 1.2 to 0.8"),
+        (("steps: 10", "steps: 10\naugmentation: {speed_range: [0, 1]}"), "line 9: augmentation.speed_range.0"),
+        (("steps: 10", "steps: 10\naugmentation: {teacher_hears: noise}"), "line 9: augmentation.teacher_hears"),
         (("steps: 10", "steps: 10\naugmentation:\n  noise: 0.5"), "line 9: augmentation: noise needs noise_folder"),
         (
             ("steps: 10", "steps: 10\naugmentation: {rooms: 0.5, rooms_folder: r}"),
@@ -70,6 +84,31 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path, change, told):
     assert "\n" not in str(error.value)
 
 
+LABELLED = GOOD.replace("teacher: some/teacher\n", "").replace("c/d, ", "c/d, labels: [a, d, v], ")
+LABELLED = LABELLED.replace("    licence: CC0-1.0", "    licence: CC0-1.0\n    labels: [a, d, v]")
+
+
+def test_labels_a_word_and_several_teachers_survive_a_round_trip(tmp_path):
+    recipe = load(written(tmp_path, LABELLED))
+    assert recipe.corpora[0].labels == recipe.evaluation.corpora[0].labels == ("a", "d", "v")
+    again = tmp_path / "again.yaml"
+    for each in (
+        recipe,
+        load(written(tmp_path, LABELLED), ["corpora.0.labels=null", "corpora.0.word=neutral"]),
+        load(written(tmp_path, LABELLED), ["corpora.0.labels=emotion", "corpora.0.agreement=share"]),
+        load(written(tmp_path), ["teacher=[one, two]"]),
+    ):
+        again.write_text(each.to_yaml())
+        assert load(again) == each
+
+
+def test_a_labelled_recipe_needs_no_teacher_and_takes_none(tmp_path):
+    with pytest.raises(Wav2SmallError, match="give one of: teacher, annotations, or the labels"):
+        load(written(tmp_path, LABELLED), ["teacher=some/teacher"])
+    with pytest.raises(Wav2SmallError, match="some corpora have labels and some have none"):
+        load(written(tmp_path, LABELLED), ["evaluation.corpora.0.labels=null"])
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [("steps", "key=value"), ("stepz=3", "stepz=3: stepz: unknown key"), ("corpora.5.weight=1", "no such place")],
@@ -84,6 +123,6 @@ def test_a_missing_recipe_is_told(tmp_path):
         load(tmp_path / "nowhere.yaml")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "training" / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "training" / "recipes").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_of_the_project_loads(path):
     assert load(path).name

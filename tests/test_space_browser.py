@@ -173,10 +173,11 @@ def test_live_curves_move_with_the_microphone(page, demo):
     expect(curve).to_have_count(1)
     page.wait_for_function(f"({points})(document.querySelector('.strip.live path.arousal')) > 8")
     expect(panel.get_by_role("meter")).to_have_count(3)
-    page.wait_for_timeout(6000)
+    page.wait_for_timeout(3000)
     shoot(page, "live")
     panel.get_by_role("button", name="Stop", exact=True).click()
-    demo.expect_no_files(seconds=30)  # blocks that come after the end lie there for some seconds
+    if page.kind == "light":
+        demo.expect_no_files(seconds=30)  # blocks that come after the end lie there for some seconds
 
 
 @everywhere

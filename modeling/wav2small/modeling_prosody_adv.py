@@ -66,13 +66,13 @@ class ProsodyAdvForAudioClassification(AdvPreTrainedModel):
 
     def describe(self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Functionals of each clip of (batch, samples): (batch, 154)."""
-        waveforms = normalize(input_values.float(), attention_mask)
         if attention_mask is None:
-            lengths = [waveforms.shape[1]] * len(waveforms)
+            lengths = [input_values.shape[1]] * len(input_values)
         else:
             lengths = attention_mask.sum(dim=1).tolist()
-        described = [functionals(waveform[:n]) for waveform, n in zip(waveforms, lengths, strict=True)]
-        return torch.stack(described)
+        with torch.autocast(input_values.device.type, enabled=False):  # half precision is too coarse for pitch and dB
+            clips = [clip[None, :n].float() for clip, n in zip(input_values, lengths, strict=True)]
+            return torch.stack([functionals(normalize(clip)[0]) for clip in clips])
 
     def standardize(self, described: torch.Tensor) -> torch.Tensor:
         """Bring functionals (…, 154) to the mean and deviation of the training; none counts beyond 4 deviations."""
@@ -100,6 +100,6 @@ class ProsodyAdvForAudioClassification(AdvPreTrainedModel):
             ValueError: if `input_values` is not (batch, samples), or empty.
         """
         self.check_length(input_values, 1)
-        described = self.standardize(self.describe(input_values, attention_mask))  # (batch, 154)
+        described = self.standardize(self.describe(input_values, attention_mask)).to(self.dtype)  # (batch, 154)
         answers = self.networks(described.expand(self.config.members, -1, -1))  # (members, batch, 3)
         return self.output(answers.mean(dim=0), labels, return_dict)

@@ -58,6 +58,8 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
         Wav2SmallError: if the output folder is taken, there is nothing to resume, data cannot be read, or teacher and
             audio leave the student without a licence.
     """
+    if recipe.student.model == "prosody_adv":
+        raise Wav2SmallError(f"{recipe.name} trains a prosody_adv: use python -m wav2small_training.train_prosody")
     out = Path(recipe.output)
     origin = lineage.of_student(recipe)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
@@ -188,8 +190,7 @@ def save_student(student: PreTrainedModel, folder: Path, origin: Provenance, sta
     shutil.rmtree(new, ignore_errors=True)
     student.save_pretrained(new)
     scored = state.history[-1]
-    to = "teacher" if origin.teachers else "labels"
-    figures = {"step": scored["step"], f"ccc_to_{to}": dict(zip(DIMENSIONS, scored["ccc"], strict=True))}
+    figures = {"step": scored["step"], "ccc_to_targets": dict(zip(DIMENSIONS, scored["ccc"], strict=True))}
     write(replace(origin, evaluation=figures), new)
     swap(new, folder)
 

@@ -40,6 +40,7 @@ from .onnx_graph import tidy
 from .quantize import eight_bit, four_bit, half
 from .recipe import Corpus
 
+EXPORTED = ("adv_teacher", "mobilenet_adv", "wav2small")  # a prosody_adv sorts and follows pitch clip by clip
 OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 TOLERANCE = 1e-4  # between the answers of the model and the file
 TASK = "audio-classification"
@@ -98,7 +99,7 @@ class AdvOnnxConfig(StraightOnnxConfig):
         onnx.save(tidy(model), model_path)
 
 
-for kind in CLASSES:
+for kind in EXPORTED:
     TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
 
 
@@ -156,6 +157,11 @@ def load(folder: Path) -> PreTrainedModel:
         raise Wav2SmallError(f"{folder} is not a checkpoint that loads ({reason})") from None
     if model.config.model_type not in CLASSES:
         raise Wav2SmallError(f"{folder} holds a {model.config.model_type}, not one of {', '.join(CLASSES)}")
+    if model.config.model_type not in EXPORTED:
+        raise Wav2SmallError(
+            f"{folder} holds a {model.config.model_type}, of which there is no ONNX file: distil a student from it, "
+            "and export that"
+        )
     if missing := sorted(info["missing_keys"]):
         raise Wav2SmallError(f"{folder} lacks the weights {missing[0]} ({len(missing)} in all)")
     return model.eval()

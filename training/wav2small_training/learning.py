@@ -22,7 +22,8 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
         f"{state.step} steps of {recipe.batch} clips of up to {recipe.crop_seconds:g} s in {state.seconds / 60:.1f} "
         f"minutes, {speed:.0f} clips a second; {state.skipped} bad items skipped. Recipe: [recipe.yaml](recipe.yaml).",
         "",
-        "Concordance correlation of the student with its targets on held-out clips (the worst corpus), untrained at step 0:",
+        "Concordance correlation of the student with its targets on held-out clips, where there are several corpora "
+        "that of the worst; at step 0 untrained:",
         "",
         "| step | arousal | dominance | valence | training loss |",
         "|--:|--:|--:|--:|--:|",

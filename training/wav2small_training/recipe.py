@@ -53,13 +53,20 @@ class Corpus(Entry):
     labels: str | tuple[str, str, str] | None = None
     word: str | None = None
     agreement: str | None = None
+    credit: str | None = None
 
     @property
     def labelled(self) -> bool:
         """Whether its clips bring their targets along."""
         return self.labels is not None or self.word is not None
 
-    credit: str | None = None
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if self.labels is not None and self.word is not None:
+            raise ValueError("give labels or word, not both")
+        if self.agreement is not None and not isinstance(self.labels, str):
+            raise ValueError("agreement is with an emotion word: labels must name its column")
+        return self
 
 
 class Augmentation(Entry):

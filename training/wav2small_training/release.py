@@ -21,16 +21,22 @@ from .ratings import Teacher
 from .recipe import Recipe
 from .targets import load_teacher
 
+BY_HAND = "--publish evaluates against one teacher: distil without it, then export, evaluate, card and publish"
+
 
 def ready(recipe: Recipe, repo_id: str) -> None:
     """Find out before hours of training what would stop the publication after it; the training checks the licence.
 
     Raises:
-        Wav2SmallError: if the token may not write there, or the teacher cannot be found.
+        Wav2SmallError: if the token may not write there, the recipe has no one teacher to evaluate against, or that
+            cannot be found.
     """
+    if not recipe.teacher and not recipe.annotations:
+        raise Wav2SmallError(f"{recipe.name} learns from labels, and {BY_HAND}")
     commit.log_in(aim(repo_id))
-    for source in sources(recipe):
-        read_config(source, None)
+    kinds = [read_config(source, None)[0].get("model_type") for source in sources(recipe)]
+    if len(kinds) > 1 and kinds[0] in CLASSES:
+        raise Wav2SmallError(f"{recipe.name} has several teachers of ours, and {BY_HAND}")
 
 
 def release(recipe: Recipe, repo_id: str) -> Plan:

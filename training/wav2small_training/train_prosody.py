@@ -44,6 +44,8 @@ def train(recipe: Recipe) -> dict[str, list[float]]:
     """
     if recipe.student.model != ProsodyAdvConfig.model_type:
         raise Wav2SmallError(f"{recipe.name} trains a {recipe.student.model}: use wav2small distill")
+    if Path(recipe.output).exists():  # before minutes of work
+        raise Wav2SmallError(f"{recipe.output} exists already: choose another output or remove it first")
     origin = replace(lineage.of_student(recipe), step="train")
     torch.manual_seed(recipe.seed)
     model = ProsodyAdvForAudioClassification(ProsodyAdvConfig(**recipe.student.config))
