@@ -10,11 +10,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-# before Gradio and ONNX Runtime are imported: where uploads lie until they are answered, and that nobody is told of it
+# before Gradio is imported: where uploads lie until they are answered
 if "GRADIO_TEMP_DIR" not in os.environ:
     os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="wav2small-demo-")
     atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
 from gradio import route_utils

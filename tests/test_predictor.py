@@ -1,6 +1,7 @@
 """The predictor answers like the model, for any source, without torch."""
 
 import io
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +162,17 @@ def test_memory_does_not_grow_with_the_length_of_a_timeline(tmp_path):
         peaks.append(int(done.stdout))
     whole_file_mb = 20 * 60 * RATE * 4 / 2**20
     assert peaks[1] - peaks[0] < whole_file_mb / 4, f"{peaks} MB"
+
+
+def test_nothing_is_reported_and_nothing_left_behind(wav, tmp_path):
+    code = f"import wav2small; wav2small.load()({str(wav)!r}); import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, env={**environment, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "1"
+    assert not [path for path in tmp_path.rglob("*") if path != wav and path.is_file()]
 
 
 def test_no_torch_is_imported(wav):

@@ -1,5 +1,6 @@
 """Tiny models that hear how something is said: arousal, dominance and valence from speech."""
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from .predictor import load as load
 
 __version__ = version("wav2small")
+
+# nothing is sent: ONNX Runtime's builds report to their maker unless this is set before they are imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # name -> module; loaded on first use, so that `import wav2small` and the predictor need no torch
 _PUBLIC = {
