@@ -90,11 +90,12 @@ def scale(speed: Content | None, folder: Path) -> str:
 
 
 def members(config: dict[str, Any]) -> str:
-    """The members of a teacher."""
+    """The members of a teacher; those of a `prosody_adv` are a number."""
+    listed = config["members"] if config.get("model_type") == "adv_teacher" else []
     rows = [
         [f"`{one.get('source') or 'unknown'}`", one["encoder"]["model_type"], one["head"], f"{one['weight']:.3g}",
          one.get("licence") or "unknown"]
-        for one in config.get("members", [])
+        for one in listed
     ]  # fmt: skip
     return grid(["weights from", "encoder", "head", "weight in the mean", "licence"], rows)
 
