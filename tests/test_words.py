@@ -251,10 +251,8 @@ def shares(predictor, corpus, emotion: str | None = None) -> Counter:
 
 
 def test_ordinary_reading_is_mostly_unsure(speech):
-    predictor = wav2small.load()
-    measured_on, unseen = (shares(predictor, speech / name) for name in ("librispeech_mini", "ljspeech_mini"))
-    assert measured_on[UNSURE] > 0.5 and measured_on.most_common(1)[0][0] == UNSURE
-    assert unseen[UNSURE] > 0.25
+    found = shares(wav2small.load(), speech / "librispeech_mini")
+    assert found[UNSURE] > 0.5 and found.most_common(1)[0][0] == UNSURE
 
 
 @pytest.mark.parametrize(

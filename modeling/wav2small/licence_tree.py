@@ -18,30 +18,38 @@ def tree(source: str, revision: str | None = None) -> Tree:
     made = model.provenance
     drawn = Tree(f"{escape(made.name if made else model.id)}\n[bold]{known.id}[/]: {known.words()}")
     if made:
-        grow(drawn, made)
+        grow(drawn, made, [])
     else:
         drawn.add("what it was made from is not recorded: the licence is that on its card")
     return drawn
 
 
-def grow(branch: Tree, made: Provenance) -> None:
-    """Add the links of one step, and beneath each what is known of it."""
+def grow(branch: Tree, made: Provenance, drawn: list[Link]) -> None:
+    """Add the links of one step, and beneath each what is known of it; what was drawn before is one line."""
     for each in made.direct():
+        if each in drawn:
+            branch.add(f"{head(each)}: as above")
+            continue
+        drawn.append(each)
         twig = branch.add(label(each))
         if each.provenance:
-            grow(twig, each.provenance)
+            grow(twig, each.provenance, drawn)
 
 
-def label(each: Link) -> str:
-    """One link: use, name and amount, and beneath them the licence and what that allows."""
+def head(each: Link) -> str:
+    """Use, name and amount of a link."""
     facts = [each.revision[:7]] if each.revision else []
     if each.clips is not None:
         facts.append(f"{each.clips:,} clips")
     if each.hours is not None:
         facts.append(f"{each.hours:.1f} h" if each.hours >= 1 else f"{60 * each.hours:.0f} min")
     amount = f" ({', '.join(facts)})" if facts else ""
-    head = escape(f"{each.use}: {each.credit or each.id}{amount}")
+    return escape(f"{each.use}: {each.credit or each.id}{amount}")
+
+
+def label(each: Link) -> str:
+    """One link, and beneath it the licence and what that allows."""
     if not each.counts:
-        return f"[dim]{head}\nshaped no weights, so its licence does not count[/]"
+        return f"[dim]{head(each)}\nshaped no weights, so its licence does not count[/]"
     known = licences.get((each.id, each.licence))
-    return f"{head}\n[bold]{known.id}[/]: {known.words()}"
+    return f"{head(each)}\n[bold]{known.id}[/]: {known.words()}"

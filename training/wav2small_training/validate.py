@@ -23,7 +23,7 @@ RATE = 16000
 CARD = "README.md"
 # all that a checkpoint is made of, besides its code
 BELONGS = re.compile(
-    r"(config|preprocessor_config|provenance|training|words)\.json|README\.md"
+    r"(config|preprocessor_config|provenance|words)\.json|README\.md"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
     r"|onnx/model(_fp16|_quantized|_q4)?\.onnx(_data)?|results/[\w.-]+\.json|test/[\w.-]+\.safetensors"
 )
