@@ -83,10 +83,7 @@ def test_level_changes_within_its_range():
 def test_a_band_limit_takes_energy_from_the_edges_of_the_spectrum():
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
     before = np.abs(np.fft.rfft(noise)) ** 2
-    limited = [changed({"band_limit": 1}, noise, seed=seed) for seed in range(20)]
-    limited = [each for each in limited if not np.array_equal(each, noise)]
-    assert len(limited) > 5
-    for each in limited:
+    for each in (changed({"band_limit": 1}, noise, seed=seed) for seed in range(20)):
         after = np.abs(np.fft.rfft(each)) ** 2
         edges, middle = np.r_[0:40, 7900:8001], np.argmax(after)
         assert after[edges].sum() < 0.7 * before[edges].sum()

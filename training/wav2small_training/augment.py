@@ -29,8 +29,8 @@ class Augment:
             steps.append(audiomentations.HighShelfFilter(300, 3000, -14, 10, p=settings.tilt))
             steps.append(audiomentations.LowShelfFilter(100, 600, -14, 8, p=settings.tilt))
         if settings.band_limit:
-            telephone = audiomentations.BandPassFilter(800, 2200, 1.2, 1.95)
-            narrow = audiomentations.LowPassFilter(2800, 7500)
+            telephone = audiomentations.BandPassFilter(800, 2200, 1.2, 1.95, p=1.0)
+            narrow = audiomentations.LowPassFilter(2800, 7500, p=1.0)
             steps.append(audiomentations.OneOf([telephone, narrow], p=settings.band_limit))
         if settings.noise:
             low, high = settings.noise_snr_db

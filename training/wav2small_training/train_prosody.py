@@ -15,10 +15,9 @@ import typer
 from rich.progress import track
 
 from wav2small.atomic import whole_folder
+from wav2small.auto import ProsodyAdvConfig, ProsodyAdvForAudioClassification  # which makes it save its code
 from wav2small.command import run
-from wav2small.configuration_prosody_adv import ProsodyAdvConfig
 from wav2small.errors import Wav2SmallError
-from wav2small.modeling_prosody_adv import ProsodyAdvForAudioClassification
 from wav2small.provenance import write
 
 from . import lineage
