@@ -1,16 +1,13 @@
 """The small files in onnxruntime-web: WebAssembly, in Node, gives the answers of ONNX Runtime in Python."""
 
-import contextlib
 import json
-import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 from conftest import ROOT, voice_like
+from npm import node_with
 from students import student
 
 exporting = pytest.importorskip("wav2small_training.export", reason="ONNX export needs the extra [export]")
@@ -23,22 +20,7 @@ CLIPS, SAMPLES = 3, 24000
 @pytest.fixture(scope="module")
 def node() -> str:
     """Node, with the package that `web/package.json` names."""
-    found, npm, modules = shutil.which("node"), shutil.which("npm"), WEB / "node_modules"
-    if found is None:
-        pytest.skip("no node: nothing runs WebAssembly here")
-    if modules.is_dir():
-        return found
-    if npm is None:
-        pytest.skip("no npm, and onnxruntime-web is not in tests/web/node_modules")
-    with tempfile.TemporaryDirectory(dir=WEB, prefix="node_modules.") as folder:
-        shutil.copy(WEB / "package.json", folder)
-        command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"npm cannot install onnxruntime-web here: {done.stderr.strip()[-200:]}")
-        with contextlib.suppress(OSError):  # another process was quicker
-            (Path(folder) / "node_modules").rename(modules)
-    return found
+    return node_with(WEB)
 
 
 @pytest.fixture(scope="module", params=["token", "gram"])

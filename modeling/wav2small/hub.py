@@ -65,7 +65,7 @@ def _reason(error: BaseException) -> str:
         RevisionNotFoundError,
     )
 
-    chain = list(_causes(error))
+    chain = list(causes(error))
 
     def is_a(*kinds: type) -> bool:
         return any(isinstance(each, kinds) for each in chain)
@@ -93,7 +93,7 @@ def _reason(error: BaseException) -> str:
 
 def _status(error: BaseException) -> int | None:
     """With which HTTP status the Hub refused, if it answered at all."""
-    answers = (getattr(getattr(each, "response", None), "status_code", None) for each in _causes(error))
+    answers = (getattr(getattr(each, "response", None), "status_code", None) for each in causes(error))
     return next((answer for answer in answers if answer), None)
 
 
@@ -101,10 +101,11 @@ def _unreachable(error: BaseException) -> bool:
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     kinds = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, TimeoutError, gaierror)
-    return not _status(error) and any(isinstance(each, kinds) for each in _causes(error))
+    return not _status(error) and any(isinstance(each, kinds) for each in causes(error))
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what caused it, and so on down to the first."""
     while error:
         yield error
         error = error.__cause__ or error.__context__

@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from wav2small.errors import Wav2SmallError
+from wav2small.hub import causes
 
 WRITERS = ("admin", "write", "contributor")
 MAIN = "main"
@@ -252,9 +253,7 @@ def hub_errors(target: Target) -> Iterator[None]:
 
 def sentence(target: Target, error: BaseException) -> str:
     """Why the Hub does not do it, and the mend."""
-    chain = [error]
-    while cause := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(cause)
+    chain = list(causes(error))
     responses = [getattr(each, "response", None) for each in chain]
     response = next((each for each in responses if each is not None), None)
     namespace = target.id.split("/")[0]

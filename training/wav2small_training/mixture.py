@@ -163,19 +163,20 @@ def collate(clips: list[dict[str, Any]], crop: int) -> dict[str, Any]:
         is not the same), `target` (batch, 3) or None, `ids`, `skipped`.
     """
     values = torch.zeros(len(clips), crop)
-    heard = torch.zeros(len(clips), crop) if any("heard_values" in clip for clip in clips) else None
+    differs = any(clip.get("heard_values", clip["input_values"]) is not clip["input_values"] for clip in clips)
+    heard = torch.zeros(len(clips), crop) if differs else values
     mask = torch.zeros(len(clips), crop, dtype=torch.long)
     for i, clip in enumerate(clips):
         samples = len(clip["input_values"])
         values[i, :samples] = torch.from_numpy(clip["input_values"])
         mask[i, :samples] = 1
-        if heard is not None:
+        if differs:
             heard[i, :samples] = torch.from_numpy(clip["heard_values"])
     targets = [clip["target"] for clip in clips]
     return {
         "input_values": values,
         "attention_mask": mask,
-        "heard_values": values if heard is None else heard,
+        "heard_values": heard,
         "target": None if targets[0] is None else torch.from_numpy(np.stack(targets)).float(),
         "sources": [clip.get("source") for clip in clips],
         "ids": [clip["id"] for clip in clips],
