@@ -17,6 +17,9 @@ if "GRADIO_TEMP_DIR" not in os.environ:
 
 import gradio as gr
 from gradio import route_utils
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import api
 import batch
@@ -64,6 +67,34 @@ class OwnUpload(route_utils.GradioUploadFile):
 
 
 route_utils.GradioUploadFile = OwnUpload  # type: ignore[misc]
+
+
+class DeletedMeanwhile:
+    """An upload that is deleted, because it is answered, while its page still fetches it: not found, and no error.
+
+    Gradio looks whether a file is there before it opens it; between the two it may go, and the traceback would leave
+    the name of somebody's recording in the log.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, as ASGI has it."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except (FileNotFoundError, RuntimeError) as error:  # Starlette turns the first into the second
+            if "/file=" not in scope.get("path", "") or FileNotFoundError not in {type(error), type(error.__context__)}:
+                raise
+            if not started:
+                await PlainTextResponse("deleted", 404)(scope, receive, send)
 
 
 def sweep(folder: Path) -> None:
@@ -117,6 +148,7 @@ def launch(models: list[str], port: int | None = None, wait: bool = True) -> str
         _, address, _ = build(models).launch(
             server_port=port, prevent_thread_lock=not wait, ssr_mode=False, max_file_size=MAX_BYTES, theme=THEME,
             css_paths=HERE / "page.css", head=f"<script>{script}</script>", footer_links=["api", "settings"],
+            app_kwargs={"middleware": [Middleware(DeletedMeanwhile)]},
         )  # fmt: skip
     except OSError as error:
         raise wav2small.Wav2SmallError(f"the demo cannot be served ({error}): choose another port") from None

@@ -1,5 +1,6 @@
 """The demo's functions, its API as programs call it, and what it leaves behind."""
 
+import asyncio
 import io
 import os
 import re
@@ -15,6 +16,7 @@ from conftest import RATE, ROOT, voice_like
 from demo_server import Demo
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.responses import FileResponse
 
 pytest.importorskip("gradio", reason="the demo needs the extra [space]")
 sys.path.insert(0, str(ROOT / "space"))
@@ -62,6 +64,34 @@ def test_a_short_recording_is_answered_in_one_piece_as_the_library_does(predicto
     one = answer.answer(predictor, examples / "angry_man.flac", "angry_man.flac")
     assert one.whole.as_array() == pytest.approx(predictor(examples / "angry_man.flac").as_array(), abs=1e-5)
     assert one.windows == [] and one.heard == "speech"
+
+
+@pytest.mark.parametrize("when", ["before it is opened", "once the answer has begun"])
+def test_an_upload_deleted_while_its_page_fetches_it_is_not_found_and_not_named_in_the_log(tmp_path, when):
+    recording = tmp_path / "private.wav"
+    recording.write_bytes(b"RIFF")
+    seen = recording.stat() if when == "once the answer has begun" else None
+    recording.unlink()
+
+    def fetch(path: str) -> list[dict]:
+        """What is sent to the page; raises what the server would log."""
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def receive():
+            await asyncio.sleep(60)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        asyncio.run(app.DeletedMeanwhile(FileResponse(recording, stat_result=seen))(scope, receive, send))
+        return sent
+
+    answer, *rest = fetch("/gradio_api/file=private.wav")
+    assert answer["status"] == (200 if seen else 404)
+    assert all("private" not in str(message) for message in rest)
+    with pytest.raises((FileNotFoundError, RuntimeError), match=r"private\.wav"):
+        fetch("/another/page")
 
 
 def test_a_long_recording_is_answered_by_the_mean_of_its_windows(predictor, examples):

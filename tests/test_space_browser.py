@@ -143,7 +143,8 @@ def test_an_upload_gets_the_answer_of_the_library_and_leaves_nothing_on_disk(pag
     expect(panel.get_by_text("computed in")).to_be_visible()
     page.wait_for_function("document.querySelector('audio').duration > 2.9")  # from the memory of the browser
     demo.expect_no_files()
-    assert "angry_man" not in demo.log.read_text()
+    log = demo.log.read_text()
+    assert "angry_man" not in log, log
 
 
 def test_silence_and_noise_are_called_by_their_names(page):

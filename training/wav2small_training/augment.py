@@ -30,7 +30,7 @@ class Augment:
             steps.append(audiomentations.LowShelfFilter(100, 600, -14, 8, p=settings.tilt))
         if settings.band_limit:
             telephone = audiomentations.BandPassFilter(800, 2200, 1.2, 1.95, p=1.0)
-            narrow = audiomentations.LowPassFilter(2800, 7500, p=1.0)
+            narrow = audiomentations.LowPassFilter(2800, 7500, max_rolloff=96, p=1.0)  # up to a resampler's steepness
             steps.append(audiomentations.OneOf([telephone, narrow], p=settings.band_limit))
         if settings.noise:
             low, high = settings.noise_snr_db
