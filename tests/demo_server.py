@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-SECONDS_TO_START = 60  # generous: the machine may be busy
+SECONDS_TO_START = 180  # generous: the machine may be busy
 
 
 class Demo:

@@ -63,7 +63,8 @@ def speed(content: Content | None, folder: Path) -> str:
             grid(["model", "file", "runtime", "ms", "times real time", "peak memory (MB)"], rows),
             f"{content['seconds']:g} s of audio on one thread, {content['machine']}, {content['date']}; median times, "
             f"the files taking turns. Peak memory is that of the process: with numpy and ONNX Runtime imported and "
-            f"nothing else it is {content['idle_mb']} MB. Values count parameters and the constants of the front end. "
+            f"nothing else it is {content['idle_mb']} MB. Values count parameters and the constants of the front end; "
+            f"GMAC counts matrix products and convolutions, not the Fourier transforms of a prosody teacher. "
             f"Measured by `{content['command']}`.",
         ]
     )
