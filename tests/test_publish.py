@@ -13,6 +13,7 @@ import soundfile
 from conftest import RATE, voice_like, write_card, write_corpus
 from loopback_hub import LoopbackHub
 from safetensors.numpy import load_file, save_file
+from students import prosody
 
 pytest.importorskip("datasets", reason="the extra [training] is not installed")
 
@@ -297,6 +298,16 @@ def test_onnx_files_of_other_weights_are_refused(student, tmp_path):
     (folder / "model_q4.onnx").write_bytes(b"broken")
     with pytest.raises(Wav2SmallError, match="does not run"):
         validate.check_onnx(folder.parent, clips, expected)
+
+
+def test_only_a_prosody_teacher_needs_no_onnx(student, tmp_path):
+    teacher, staged = tmp_path / "prosody", tmp_path / "staged"
+    prosody().save_pretrained(teacher)
+    validate.stage(teacher, staged)
+    assert {path.name for path in staged.iterdir()} >= {"model.safetensors", "modeling_prosody_adv.py"}
+    validate.check_weights(staged)
+    shutil.rmtree(student / "onnx")
+    refused(student, r"has no onnx/model\.onnx: `wav2small export` writes it")
 
 
 def test_weights_that_are_missing_are_refused(student):

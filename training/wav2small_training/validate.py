@@ -30,9 +30,9 @@ BELONGS = re.compile(
 NEEDED = {  # file: what writes it
     "config.json": "training or `wav2small convert`",
     "preprocessor_config.json": "training or `wav2small convert`",
-    FILES["fp32"]: "`wav2small export`",
-    FILES["q8"]: "`wav2small export`",
 }
+NEEDED_ONNX = {FILES["fp32"]: "`wav2small export`", FILES["q8"]: "`wav2small export`"}  # of all but TORCH_ALONE
+TORCH_ALONE = "prosody_adv"  # sorts and follows pitch clip by clip
 # how far the answers of a file may be from torch's, on a scale of 1: measured with the bundled checkpoint on noise and
 # tones, 8 bits are off by 0.003 and 4 bits by 0.05; other weights are off by more
 TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "q8": 3e-2, "q4": 0.15}
@@ -71,10 +71,10 @@ def stage(folder: Path, out: Path) -> None:
     """
     if not folder.is_dir():
         raise Wav2SmallError(f"{folder} is no folder")
-    for name, maker in NEEDED.items():
-        if not (folder / name).is_file():
-            raise Wav2SmallError(f"{folder} has no {name}: {maker} writes it")
+    refuse_missing(folder, NEEDED)
     code = remote_code(folder)
+    if read_config(folder).get("model_type") != TORCH_ALONE:
+        refuse_missing(folder, NEEDED_ONNX)
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
         if path.name == ".gitattributes" or path.parts[-2] == "__pycache__":
@@ -83,6 +83,17 @@ def stage(folder: Path, out: Path) -> None:
             raise Wav2SmallError(f"{path} does not belong to a checkpoint: move it away")
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / name)
+
+
+def refuse_missing(folder: Path, needed: dict[str, str]) -> None:
+    """Look for files, given with what writes them.
+
+    Raises:
+        Wav2SmallError: if one is missing.
+    """
+    for name, maker in needed.items():
+        if not (folder / name).is_file():
+            raise Wav2SmallError(f"{folder} has no {name}: {maker} writes it")
 
 
 def owns(path: str) -> bool:
@@ -97,7 +108,7 @@ def remote_code(folder: Path) -> set[str]:
         Wav2SmallError: if it names none, or one is missing.
     """
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_config(folder)
         names = [*config["auto_map"].values(), *(task["impl"] for task in config["custom_pipelines"].values())]
         todo = {f"{name.split('.')[0]}.py" for name in names}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -112,6 +123,11 @@ def remote_code(folder: Path) -> set[str]:
         siblings = {f"{node.module}.py" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 1}
         todo |= siblings - found
     return found
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a checkpoint; raises ValueError if it is no JSON."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
 def refuse_secrets(folder: Path) -> None:
