@@ -108,15 +108,16 @@ def agreement(row: Row, report: dict[str, Any], this: str) -> None:
     assert ("this model" in row["model"]) == (model_in(row["model"]) == this)
     own = pick(report["agreement"], model=model_in(row["model"]), condition=row["audio"])
     assert [one["dimension"] for one in own] == list(LABELS)
+    text = next(column for column in row if column.endswith(", arousal")).removesuffix(", arousal")
+    metric = {"CCC": "ccc", "Pearson's r": "pearson", "MAE": "mae"}[text]
     for one in own:
-        check(row[f"CCC, {one['dimension']}"], one["ccc"], *one["ccc_interval"])
-    check(row["Pearson's r, A/D/V"], *(one["pearson"] for one in own))
-    check(row["MAE, A/D/V"], *(one["mae"] for one in own))
+        check(row[f"{text}, {one['dimension']}"], one[metric], *one[f"{metric}_interval"])
 
 
 def groups(row: Row, report: dict[str, Any], this: str) -> None:
     column = next(iter(row))
-    own = pick(report["groups"], model=this, column=column, group=row[column])
+    assert ("this model" in row["model"]) == (model_in(row["model"]) == this)
+    own = pick(report["groups"], model=model_in(row["model"]), column=column, group=row[column])
     check(row["clips"], own[0]["clips"])
     check(row["CCC, A/D/V"], *(one["ccc"] for one in own))
     check(row["Pearson's r, A/D/V"], *(one["pearson"] for one in own))

@@ -26,6 +26,7 @@ from .robustness import REFERENCES
 from .scores import BARS, BASELINE
 
 NOT_MEASURED = "Not measured."
+METRICS = {"ccc": "CCC", "pearson": "Pearson's r", "mae": "MAE"}
 MEANING = {
     WEIGHTS: "transformers, with the code beside it (`trust_remote_code=True`)",
     FILES["fp32"]: "ONNX, float",
@@ -136,41 +137,47 @@ def command(content: Content) -> str:
 
 
 def agreement(content: Content, this: str) -> list[str]:
-    """Scores of all models with intervals; the level-normalised run and the loudness baseline beside this one's."""
-    rows = []
-    for model in [*model_names(content), BASELINE]:
-        for condition in (AS_RECORDED.name, LEVEL_NORMALISED.name):
-            own = {row["dimension"]: row for row in content["agreement"] if by(row, model=model, condition=condition)}
-            if own and (model in (this, BASELINE) or condition == AS_RECORDED.name):
-                scores = [interval(own.get(name)) for name in LABELS]
-                others = [triple([own.get(name, {}).get(metric) for name in LABELS]) for metric in ("pearson", "mae")]
-                rows.append([named(model, this), condition, *scores, *others])
-    header = ["model", "audio", *(f"CCC, {name}" for name in LABELS), "Pearson's r, A/D/V", "MAE, A/D/V"]
-    return [grid(header, rows)]
+    """Scores of all models with intervals, and those of the loudness baseline: a table for each metric."""
+    tables = []
+    for metric, text in METRICS.items():
+        rows = []
+        for model in [*model_names(content), BASELINE]:
+            for condition in (AS_RECORDED.name, LEVEL_NORMALISED.name):
+                own = {
+                    row["dimension"]: row for row in content["agreement"] if by(row, model=model, condition=condition)
+                }
+                if own:
+                    rows.append([named(model, this), condition, *(interval(own.get(name), metric) for name in LABELS)])
+        tables.append(grid(["model", "audio", *(f"{text}, {name}" for name in LABELS)], rows))
+    return tables
 
 
-def interval(row: dict[str, Any] | None) -> str:
-    """A CCC and its interval."""
+def interval(row: dict[str, Any] | None, metric: str) -> str:
+    """A score and its interval."""
     if row is None:
         return "–"
-    low, high = row["ccc_interval"]
-    return f"{row['ccc']:.3f} [{low:.3f}, {high:.3f}]"
+    low, high = row[f"{metric}_interval"]
+    return f"{row[metric]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def by_group(content: Content, this: str) -> list[str]:
-    """This model's scores by sex, language, speaker, or what else the data have."""
+    """Scores of all models by sex, language, speaker, or what else the data have."""
     parts = []
     for column in dict.fromkeys(row["column"] for row in content["groups"]):
         rows = []
-        own = [row for row in content["groups"] if by(row, model=this, column=column)]
-        for group in dict.fromkeys(row["group"] for row in own):
-            each = {row["dimension"]: row for row in own if row["group"] == group}
-            clips = str(max(row["clips"] for row in each.values()))
-            metrics = ("ccc", "pearson", "mean_error")
-            scores = [triple([each.get(name, {}).get(metric) for name in LABELS]) for metric in metrics]
-            rows.append([group or "(none)", clips, *scores])
-        if len(rows) > 1:
-            parts.append(grid([column, "clips", "CCC, A/D/V", "Pearson's r, A/D/V", "mean error, A/D/V"], rows))
+        groups = list(dict.fromkeys(row["group"] for row in content["groups"] if row["column"] == column))
+        for group in groups if len(groups) > 1 else []:
+            for model in model_names(content):
+                own = [row for row in content["groups"] if by(row, model=model, column=column, group=group)]
+                each = {row["dimension"]: row for row in own}
+                clips = str(max(row["clips"] for row in own))
+                metrics = ("ccc", "pearson", "mean_error")
+                scores = [triple([each.get(name, {}).get(metric) for name in LABELS]) for metric in metrics]
+                rows.append([group or "(none)", named(model, this), clips, *scores])
+        if rows:
+            parts.append(
+                grid([column, "model", "clips", "CCC, A/D/V", "Pearson's r, A/D/V", "mean error, A/D/V"], rows)
+            )
     return ["**By group**", *parts] if parts else []
 
 
