@@ -28,6 +28,7 @@ import listen
 import live
 import wav2small
 from recording import MAX_BYTES
+from wav2small.hub import causes
 
 HERE = Path(__file__).parent
 RECORDED = "audio.wav"  # what Gradio's recorder calls a recording
@@ -91,7 +92,8 @@ class DeletedMeanwhile:
         try:
             await self.app(scope, receive, watched)
         except (FileNotFoundError, RuntimeError) as error:  # Starlette turns the first into the second
-            if "/file=" not in scope.get("path", "") or FileNotFoundError not in {type(error), type(error.__context__)}:
+            deleted = any(isinstance(each, FileNotFoundError) for each in causes(error))
+            if not deleted or "/file=" not in scope.get("path", ""):
                 raise
             if not started:
                 await PlainTextResponse("deleted", 404)(scope, receive, send)

@@ -1,22 +1,19 @@
 """A checkpoint knows what it was made from; its licence follows from that, and nothing else can be claimed."""
 
 import hashlib
-import inspect
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import ROOT, write_card, write_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback_hub import LoopbackHub
 
-import wav2small
-from wav2small import Wav2SmallConfig, Wav2SmallError
+from wav2small import Wav2SmallError
 from wav2small.licences import TABLE, derive, published
 from wav2small.predictor import BUNDLED
 from wav2small.provenance import AUDIO, FILE, Link, Provenance, code_version, link, read, write
@@ -347,48 +344,7 @@ def test_a_data_set_on_the_hub_is_recorded_with_its_commit(tmp_path):
     assert made == {"id": "lab/speech", "licence": "CC0-1.0", "use": "training", "revision": sha}
 
 
-# ---- the bundled checkpoint, and the command ----
-
-
-def test_the_bundled_checkpoint_tells_what_it_is_made_from(speech):
-    from wav2small_training.lineage import corpus
-    from wav2small_training.recipe import Corpus
-
-    made = read(BUNDLED)
-    front = (BUNDLED / "README.md").read_text(encoding="utf-8")
-    assert f"license: {made.licence.lower()}\n" in front
-    for split, use in (("train", "training"), ("validation", "evaluation")):
-        recorded = [each for each in made.corpora if each.use == use and (speech / each.id).is_dir()]  # not rendered
-        assert recorded
-        for each in recorded:
-            source = Corpus(source=str(speech / each.id), licence=each.licence, where={"split": split})
-            again = corpus(source, use)
-            assert (each.clips, each.hours) == (again.clips, again.hours), each.id
-
-
-def test_the_bundled_checkpoint_is_what_the_house_recipe_gives(speech):
-    """Its recipe and its teacher's, to the byte; its network; and its card's scores, on the clips that they are of."""
-    from wav2small_training.corpora import label, open_rows, waveform
-    from wav2small_training.lineage import facts
-    from wav2small_training.metrics import ccc
-    from wav2small_training.recipe import Corpus, load
-
-    house, made = ROOT / "training" / "recipes" / "house", read(BUNDLED)
-    recipe = load(house / "wav2small.yaml")
-    assert made.recipe == facts(recipe)
-    assert made.teachers[0].provenance.recipe == facts(load(house / "prosody.yaml"))
-    expected, shipped = Wav2SmallConfig(**recipe.student.config), Wav2SmallConfig.from_pretrained(BUNDLED)
-    names = set(inspect.signature(Wav2SmallConfig.__init__).parameters) - {"self", "kwargs"}
-    assert {name: getattr(shipped, name) for name in names} == {name: getattr(expected, name) for name in names}
-
-    corpus = Corpus(source=str(speech / "emodb"), licence="CC-BY-4.0", labels="emotion", where={"split": "validation"})
-    predictor, answers, targets = wav2small.load(dtype="fp32"), [], []
-    for row in open_rows(corpus):
-        answers.append(predictor((waveform(row, corpus), 16000)).as_array())
-        targets.append(label(row, corpus))
-    report = json.loads((BUNDLED / "results" / "emodb.json").read_text())["agreement"]
-    reported = [row["ccc"] for row in report if row["model"] == "wav2small" and row["condition"] == "as recorded"]
-    assert ccc(np.stack(answers), np.stack(targets)) == pytest.approx(reported, abs=0.02)
+# ---- the command ----
 
 
 def run(*arguments: object, code: int = 0) -> list[str]:

@@ -17,6 +17,7 @@ from .report import (
     ROBUSTNESS_NOTE,
     UNKNOWN,
     grid,
+    interval,
     judged,
     number,
     shown,
@@ -138,26 +139,19 @@ def command(content: Content) -> str:
 
 def agreement(content: Content, this: str) -> list[str]:
     """Scores of all models with intervals, and those of the loudness baseline: a table for each metric."""
-    tables = []
-    for metric, text in METRICS.items():
-        rows = []
-        for model in [*model_names(content), BASELINE]:
-            for condition in (AS_RECORDED.name, LEVEL_NORMALISED.name):
-                own = {
-                    row["dimension"]: row for row in content["agreement"] if by(row, model=model, condition=condition)
-                }
-                if own:
-                    rows.append([named(model, this), condition, *(interval(own.get(name), metric) for name in LABELS)])
-        tables.append(grid(["model", "audio", *(f"{text}, {name}" for name in LABELS)], rows))
-    return tables
-
-
-def interval(row: dict[str, Any] | None, metric: str) -> str:
-    """A score and its interval."""
-    if row is None:
-        return "–"
-    low, high = row[f"{metric}_interval"]
-    return f"{row[metric]:.3f} [{low:.3f}, {high:.3f}]"
+    runs = []
+    for model in [*model_names(content), BASELINE]:
+        for condition in (AS_RECORDED.name, LEVEL_NORMALISED.name):
+            own = {row["dimension"]: row for row in content["agreement"] if by(row, model=model, condition=condition)}
+            if own:
+                runs.append(([named(model, this), condition], own))
+    return [
+        grid(
+            ["model", "audio", *(f"{text}, {name}" for name in LABELS)],
+            [head + [interval(own[name], metric) if name in own else "–" for name in LABELS] for head, own in runs],
+        )
+        for metric, text in METRICS.items()
+    ]
 
 
 def by_group(content: Content, this: str) -> list[str]:

@@ -39,8 +39,9 @@ from .formulas import store_formulas
 from .onnx_graph import tidy
 from .quantize import eight_bit, four_bit, half
 from .recipe import Corpus
+from .validate import TORCH_ALONE
 
-EXPORTED = ("adv_teacher", "mobilenet_adv", "wav2small")  # a prosody_adv sorts and follows pitch clip by clip
+EXPORTED = tuple(kind for kind in CLASSES if kind != TORCH_ALONE)
 OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 TOLERANCE = 1e-4  # between the answers of the model and the file
 TASK = "audio-classification"

@@ -99,10 +99,15 @@ def agreement(content: Content) -> list[str]:
     return [*parts, AGREEMENT_NOTE.format(baseline=BASELINE, fit=content["loudness_fit"], **BARS)]
 
 
+def interval(row: dict[str, Any], name: str) -> str:
+    """A score and its interval."""
+    low, high = row[f"{name}_interval"]
+    return f"{row[name]:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def with_interval(row: dict[str, Any], name: str) -> str:
     """A score, its interval and, where there is a bar, a verdict."""
-    low, high = row[f"{name}_interval"]
-    text = f"{row[name]:.3f} [{low:.3f}, {high:.3f}]"
+    text = interval(row, name)
     if name not in BARS or row["model"] == BASELINE:
         return text
     return f"{text} {verdict(row[name] >= BARS[name] if name == 'ccc' else row[name] <= BARS[name])}"
