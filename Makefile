@@ -41,10 +41,10 @@ screenshots: $(READY)
 	cp out/screenshots/*-light.png docs/screenshots/
 
 bench: $(READY)
-	$(VENV)/bin/python -m wav2small_training.latency
-	$(VENV)/bin/python -m wav2small_training.throughput training/recipes/offline.yaml
+	$(VENV)/bin/python -m wav2small_training.benchmarks.latency
+	$(VENV)/bin/python -m wav2small_training.benchmarks.throughput training/recipes/offline.yaml
 	$(VENV)/bin/python tests/demo_load.py
-	$(VENV)/bin/python -m wav2small_training.benchmark $(firstword $(wildcard ../shared/speech/emodb) examples)
+	$(VENV)/bin/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)
 
 clean:
 	rm -rf $(VENV) $(VENV5) out dist

@@ -15,8 +15,9 @@ import gradio as gr
 import pictures
 from answer import Answer, answer
 from recording import MAX_BYTES, uploaded
-from wav2small import Predictor, Wav2SmallError, formats
-from wav2small.audio import SUFFIXES
+from wav2small import Predictor, Wav2SmallError
+from wav2small.cli import formats
+from wav2small.models.audio import SUFFIXES
 
 MAX_FILES = 500
 MAX_ZIP_BYTES = 500 * 2**20  # of all files in a zip, unpacked

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wav2small import Prediction
-from wav2small.words import REGIONS, Words
+from wav2small.inference.words import REGIONS, Words
 
 AXES = {"arousal": ("calm", "excited"), "dominance": ("weak", "strong"), "valence": ("negative", "positive")}
 PEAKS = 500  # of a waveform, from left to right

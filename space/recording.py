@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from gradio.utils import get_upload_folder
 
-from wav2small import Wav2SmallError, audio
+from wav2small import Wav2SmallError
+from wav2small.models import audio
 
 RATE = 16000
 MAX_SECONDS = 600

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from wav2small.predictor import LABELS
-from wav2small_training.models import digest
+from wav2small.inference.predictor import LABELS
+from wav2small_training.evaluation.models import digest
 
 Row = dict[str, str]
 OF_RECORD = ("step", "weights from")  # first columns of tables that come from the provenance, not from a measurement

@@ -3,11 +3,11 @@
 import torch
 
 from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
-from wav2small.configuration_adv_teacher import WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE
-from wav2small.functionals import SIZE
-from wav2small.modeling_adv_teacher import AdvTeacherConfig, AdvTeacherForAudioClassification
-from wav2small.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNetAdvForAudioClassification
-from wav2small.modeling_prosody_adv import ProsodyAdvConfig, ProsodyAdvForAudioClassification
+from wav2small.models.configuration_adv_teacher import WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE
+from wav2small.models.functionals import SIZE
+from wav2small.models.modeling_adv_teacher import AdvTeacherConfig, AdvTeacherForAudioClassification
+from wav2small.models.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNetAdvForAudioClassification
+from wav2small.models.modeling_prosody_adv import ProsodyAdvConfig, ProsodyAdvForAudioClassification
 
 
 def lively(model):

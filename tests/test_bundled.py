@@ -7,11 +7,11 @@ import pytest
 from conftest import ROOT
 
 from wav2small import Wav2SmallConfig
-from wav2small.predictor import BUNDLED
-from wav2small.provenance import read
-from wav2small_training.evaluate import evaluate
-from wav2small_training.lineage import corpus, facts
-from wav2small_training.ratings import Norms
+from wav2small.inference.predictor import BUNDLED
+from wav2small.provenance.provenance import read
+from wav2small_training.data.provenance import corpus, facts
+from wav2small_training.evaluation.evaluate import evaluate
+from wav2small_training.evaluation.ratings import Norms
 from wav2small_training.recipe import Corpus, load
 
 HOUSE = ROOT / "training" / "recipes" / "house"

@@ -32,7 +32,7 @@ TOLD = {
 }
 ASK = """
 import json, sys
-from wav2small.errors import Wav2SmallError
+from wav2small.models.errors import Wav2SmallError
 from wav2small.hub import download
 told = {}
 for name in sys.argv[1:]:

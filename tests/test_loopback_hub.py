@@ -167,7 +167,7 @@ def test_a_corpus_can_be_streamed(hub, tmp_path):
     hub.put("datasets", "lab/clips", {"data/train-00000-of-00001.parquet": table.getvalue()})
     code = """
 import json
-from wav2small_training.corpora import open_rows, waveform
+from wav2small_training.data.corpora import open_rows, waveform
 from wav2small_training.recipe import Corpus
 corpus = Corpus(source="lab/clips", licence="CC0-1.0")
 print(json.dumps([[row["text"], len(waveform(row, corpus))] for row in open_rows(corpus)]))

@@ -6,10 +6,10 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wav2small_training import fairness, robustness
-from wav2small_training.conditions import NOISE_KINDS, Recordings, conditions
+from wav2small_training.evaluation import fairness, robustness
+from wav2small_training.evaluation.conditions import NOISE_KINDS, Recordings, conditions
+from wav2small_training.evaluation.scores import BASELINE, AnswerTable, loudness_baseline, summary
 from wav2small_training.metrics import ccc, interval, js_distance, mae, pearson, spearman, unchanged
-from wav2small_training.scores import BASELINE, AnswerTable, loudness_baseline, summary
 
 
 @pytest.fixture

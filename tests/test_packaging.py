@@ -47,7 +47,9 @@ def test_the_bundled_code_is_the_packages_code():
     copies = sorted((package / "pretrained").glob("*.py"))
     assert copies
     for copy in copies:
-        assert copy.read_text() == (package / copy.name).read_text(), f"{copy.name} differs: save the checkpoint again"
+        assert copy.read_text() == (package / "models" / copy.name).read_text(), (
+            f"{copy.name} differs: save the checkpoint again"
+        )
 
 
 @pytest.mark.parametrize("root", ["modeling", "training", "space", "hub_cards"])

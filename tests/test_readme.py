@@ -9,7 +9,7 @@ from conftest import ROOT
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from wav2small.cli import app
+from wav2small.cli.main import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -6,16 +6,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .auto import AdvTeacherConfig as AdvTeacherConfig
-    from .auto import AdvTeacherForAudioClassification as AdvTeacherForAudioClassification
-    from .auto import MobileNetAdvConfig as MobileNetAdvConfig
-    from .auto import MobileNetAdvForAudioClassification as MobileNetAdvForAudioClassification
-    from .auto import Wav2SmallConfig as Wav2SmallConfig
-    from .auto import Wav2SmallForAudioClassification as Wav2SmallForAudioClassification
-    from .errors import Wav2SmallError as Wav2SmallError
-    from .predictor import Prediction as Prediction
-    from .predictor import Predictor as Predictor
-    from .predictor import load as load
+    from .convert.teacher import teacher_from as teacher_from
+    from .inference.predictor import Prediction as Prediction
+    from .inference.predictor import Predictor as Predictor
+    from .inference.predictor import load as load
+    from .models.auto import AdvTeacherConfig as AdvTeacherConfig
+    from .models.auto import AdvTeacherForAudioClassification as AdvTeacherForAudioClassification
+    from .models.auto import MobileNetAdvConfig as MobileNetAdvConfig
+    from .models.auto import MobileNetAdvForAudioClassification as MobileNetAdvForAudioClassification
+    from .models.auto import Wav2SmallConfig as Wav2SmallConfig
+    from .models.auto import Wav2SmallForAudioClassification as Wav2SmallForAudioClassification
+    from .models.errors import Wav2SmallError as Wav2SmallError
 
 __version__ = version("wav2small")
 
@@ -24,16 +25,17 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # name -> module; loaded on first use, so that `import wav2small` and the predictor need no torch
 _PUBLIC = {
-    "AdvTeacherConfig": "auto",
-    "AdvTeacherForAudioClassification": "auto",
-    "MobileNetAdvConfig": "auto",
-    "MobileNetAdvForAudioClassification": "auto",
-    "Prediction": "predictor",
-    "Predictor": "predictor",
-    "Wav2SmallConfig": "auto",
-    "Wav2SmallError": "errors",
-    "Wav2SmallForAudioClassification": "auto",
-    "load": "predictor",
+    "AdvTeacherConfig": "models.auto",
+    "AdvTeacherForAudioClassification": "models.auto",
+    "MobileNetAdvConfig": "models.auto",
+    "MobileNetAdvForAudioClassification": "models.auto",
+    "Prediction": "inference.predictor",
+    "Predictor": "inference.predictor",
+    "Wav2SmallConfig": "models.auto",
+    "Wav2SmallError": "models.errors",
+    "Wav2SmallForAudioClassification": "models.auto",
+    "load": "inference.predictor",
+    "teacher_from": "convert.teacher",
 }
 __all__ = sorted(_PUBLIC)
 

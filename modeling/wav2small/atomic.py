@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import Wav2SmallError
+from .models.errors import Wav2SmallError
 
 
 @contextmanager

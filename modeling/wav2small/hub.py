@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from socket import gaierror
 
-from .errors import Wav2SmallError
+from .models.errors import Wav2SmallError
 
 
 def download(source: str | Path, files: list[str], revision: str | None = None) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .errors import Wav2SmallError
+from .models.errors import Wav2SmallError
 
 
 def shipped(folder: str) -> Path:

@@ -3,7 +3,7 @@
 ```python
 dawn = write_dawn_checkpoint(folder / "dawn")
 odyssey = write_odyssey_checkpoint(folder / "odyssey")
-teacher = AdvTeacherForAudioClassification.from_members([dawn, odyssey])
+teacher = teacher_from([dawn, odyssey])
 ```
 """
 

@@ -20,6 +20,18 @@ SUFFIXES = frozenset({".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", "
 BLOCK_SECONDS = 10.0
 
 
+def audio_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Find the recordings below a folder, sorted, by the suffixes of the formats that can be read.
+
+    Raises:
+        Wav2SmallError: if there are none.
+    """
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise Wav2SmallError(f"{folder} holds no audio files ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
 def name(source: Any) -> str:
     """How an error calls this source: its path, or what kind of thing it is."""
     if isinstance(source, str | os.PathLike):

@@ -1,0 +1,33 @@
+"""What all commands share: an error that a user can mend is one line, and so is a package that is missing."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from ..models.errors import Wav2SmallError
+
+
+def run(command: Callable[[], Any]) -> None:
+    """Run a command; what a user can mend is one line on stderr and exit code 1."""
+    try:
+        command()
+    except Wav2SmallError as error:
+        complain(str(error))
+        sys.exit(1)
+
+
+def complain(message: str) -> None:
+    """Print one line to stderr."""
+    typer.echo(f"wav2small: {' '.join(message.split())}", err=True)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turn a missing package into the line that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Wav2SmallError(f"this command needs {error.name}: pip install 'wav2small[{extra}]'") from error

@@ -1,0 +1,79 @@
+"""Rows of predictions -> a table for people, or JSON, CSV or Parquet."""
+
+import csv
+import io
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from ..inference.predictor import Prediction
+from ..inference.words import SILENCE
+from ..models.errors import Wav2SmallError
+
+Format = Literal["table", "json", "csv", "parquet"]
+Row = tuple[str, Prediction]  # (file, prediction)
+COLUMNS = ["file", *(field.name for field in fields(Prediction))]
+
+
+def format_of(path: Path) -> Format:
+    """Guess the format of an output file from its suffix; a table where that says nothing."""
+    return {".json": "json", ".csv": "csv", ".parquet": "parquet"}.get(path.suffix.lower(), "table")  # type: ignore
+
+
+def render(rows: list[Row], kind: Format, width: int | None = None) -> bytes:
+    """Turn rows into the bytes of a file.
+
+    Args:
+        rows: at least one.
+        kind: of the file.
+        width: of the table, in characters; `None` for as wide as it needs.
+
+    Raises:
+        Wav2SmallError: for Parquet without pyarrow.
+    """
+    if kind == "parquet":
+        return _parquet(rows)
+    if kind == "json":
+        return (json.dumps([_record(row) for row in rows], indent=2, ensure_ascii=False) + "\n").encode()
+    text = io.StringIO(newline="")
+    if kind == "csv":
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_record(row) for row in rows)
+    else:
+        Console(file=text, width=width or 200).print(table(rows))
+    return text.getvalue().encode()
+
+
+def table(rows: list[Row]) -> Table:
+    """A table for the terminal, numbers to two digits; silence is told even where the checkpoint has no words."""
+    result = Table(box=None, header_style="bold", pad_edge=False)
+    result.add_column("file", overflow="fold")
+    for column in ("seconds", "arousal", "dominance", "valence"):
+        result.add_column(column, justify="right", no_wrap=True)
+    result.add_column("word", no_wrap=True)
+    for file, row in rows:
+        numbers = (f"{row.arousal:.2f}", f"{row.dominance:.2f}", f"{row.valence:.2f}")
+        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, row.word or (SILENCE if row.silent else ""))
+    return result
+
+
+def _record(row: Row) -> dict[str, str | float | bool | None]:
+    file, prediction = row
+    digits = {name: round(x, 6) if isinstance(x, float) else x for name, x in prediction.as_dict().items()}
+    return {"file": file, **digits}
+
+
+def _parquet(rows: list[Row]) -> bytes:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise Wav2SmallError("Parquet needs pyarrow: pip install 'wav2small[report]'") from error
+    sink = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist([_record(row) for row in rows]), sink)
+    return sink.getvalue()

@@ -1,0 +1,203 @@
+"""Published teachers, in their original layouts -> members of ours.
+
+Two layouts are known. `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim`: keys and head from its model card, sizes
+from its config.json. `3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes`: its training code is public as
+MSP-Podcast_Challenge; that its keys are those in `ODYSSEY`, and its config.json has the fields read below, is known
+from public code that loads it. Each detail that does not fit is an error.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from .. import hub
+from ..atomic import whole_folder
+from ..models.auto import AdvTeacherConfig, AdvTeacherForAudioClassification
+from ..models.configuration_adv_teacher import ENCODERS, WAVLM_LARGE
+from ..models.errors import Wav2SmallError
+from ..provenance import provenance
+from ..provenance.licences import published
+from .student import converted, fill, find_weights, read_weights
+
+# our modules in a member -> theirs
+DAWN = {"encoder": "wav2vec2", "head.dense": "classifier.dense", "head.out_proj": "classifier.out_proj"}
+ODYSSEY = {
+    "encoder": "ssl_model",
+    "head.sap_linear": "pool_model.sap_linear",
+    "head.attention": "pool_model.attention",
+    "head.dense": "ser_model.fc.0.0",
+    "head.norm": "ser_model.fc.0.1",
+    "head.out_proj": "ser_model.out.0",
+}
+
+NAMES = ("^a$|aro|act", "^d$|dom", "^v$|val")  # of arousal (or activation), dominance and valence in id2label
+
+# torch < 2.1 and torch >= 2.1 name the two halves of a weight norm differently
+WEIGHT_NORM = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
+
+
+def convert_teacher(source: str, out: Path, revision: str | None = None, licence: str | None = None) -> None:
+    """Write a published teacher in our layout, as an ensemble of one, with its provenance.
+
+    Args:
+        source: a folder or an id on the Hub, with `config.json` and `model.safetensors` or `pytorch_model.bin`.
+        out: folder to write, whole or not at all; it must not exist yet.
+        revision: branch, tag or commit on the Hub.
+        licence: SPDX id, for a source of which nothing is known; see `provenance.link`.
+
+    Raises:
+        Wav2SmallError: if the source cannot be found or read, a field, a key or a shape is not as published, or the
+            licence is not known.
+    """
+    made = converted(source, revision, licence)
+    teacher = teacher_from([source], revisions=[revision], licences=[made.licence])
+    with whole_folder(out) as folder:
+        teacher.save_pretrained(folder)
+        provenance.write(made, folder)
+
+
+def is_teacher(source: str, revision: str | None = None) -> bool:
+    """Tell from its config.json whether a folder or an id on the Hub holds a teacher in one of the two layouts.
+
+    Raises:
+        Wav2SmallError: if there is a config.json that cannot be read, or the Hub has no such model.
+    """
+    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+        return False
+    config, _ = read_config(source, revision)
+    return is_dawn(config) or is_odyssey(config)
+
+
+def is_dawn(config: dict[str, Any]) -> bool:
+    """Tell the layout of `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim`."""
+    return config.get("model_type") == "wav2vec2" and config.get("pooling_mode") == "mean"
+
+
+def is_odyssey(config: dict[str, Any]) -> bool:
+    """Tell the layout of the `3loi/SER-Odyssey-Baseline-WavLM` models."""
+    return config.get("model_type") == "ser" and "ssl_type" in config
+
+
+def teacher_from(
+    sources: list[str],
+    weights: list[float] | None = None,
+    revisions: list[str | None] | None = None,
+    licences: list[str | None] | None = None,
+) -> AdvTeacherForAudioClassification:
+    """Build a teacher from published models, in their own layouts.
+
+    Args:
+        sources: ids on the Hub, or folders.
+        weights: of the mean, one for each source; default: equal.
+        revisions: branch, tag or commit of each source.
+        licences: SPDX name of each source's licence; default: what is known of the published models.
+
+    Returns:
+        The teacher, in evaluation mode.
+
+    Raises:
+        Wav2SmallError: if a source cannot be found or read, or is not as published; the message names what.
+    """
+    lists = {"weights": weights, "revisions": revisions, "licences": licences}
+    for name, values in lists.items():
+        if values is not None and len(values) != len(sources):
+            raise Wav2SmallError(f"{name} has {len(values)} entries for {len(sources)} sources")
+    configs = [read_config(source, revisions[i] if revisions else None) for i, source in enumerate(sources)]
+    members = []
+    for i, (source, (config, commit)) in enumerate(zip(sources, configs, strict=True)):
+        local = Path(source).is_dir()
+        known = None if local else published(source)
+        origin = {
+            "source": Path(source).resolve().name if local else source,
+            "revision": commit,
+            "licence": (licences[i] if licences else None) or known,
+            "weight": weights[i] if weights else 1.0,
+        }
+        members.append({**member_of(config, source), **origin})
+    try:
+        model = AdvTeacherForAudioClassification(AdvTeacherConfig(members=members))
+    except ValueError as error:
+        raise Wav2SmallError(f"{sources}: {error}") from error
+    for source, (config, commit), member in zip(sources, configs, model.members, strict=True):
+        layout = DAWN if is_dawn(config) else ODYSSEY
+        found = plain_names(read_weights(find_weights(source, commit), source), layout["encoder"])
+        names = {theirs(ours, layout): ours for ours in member.state_dict()}
+        fill(member, found, names, source)
+    return model.eval()
+
+
+def member_of(config: dict[str, Any], source: str) -> dict[str, Any]:
+    """Read from a published config.json what the teacher needs to know of a member: fields of [`Member`]."""
+    if config.get("sampling_rate", 16000) != 16000:
+        raise Wav2SmallError(f"{source}: config.json has sampling_rate {config['sampling_rate']}, not 16000")
+    if is_dawn(config):
+        return {
+            "encoder": {name: config[name] for name in ENCODERS["wav2vec2"] if name in config},
+            "head": "mean_pool",
+            "order": order_of(config, source),
+            "dropout": config.get("final_dropout", 0.0),
+        }
+    if is_odyssey(config):
+        expected = {"ssl_type": "microsoft/wavlm-large", "num_classes": 3, "classifier_hidden_layers": 1}
+        for name, value in expected.items():
+            if config.get(name) != value:
+                raise Wav2SmallError(f"{source}: config.json has {name} {config.get(name)!r}, not {value!r}")
+        for name in ("mean", "std"):
+            if name not in config:
+                raise Wav2SmallError(f"{source}: config.json lacks {name}, the level of the input")
+        sizes = {name: config[name] for name in WAVLM_LARGE if name in config and name != "model_type"}
+        return {
+            "encoder": {**WAVLM_LARGE, **sizes},
+            "head": "attentive_stats",
+            "mean": config["mean"],
+            "std": config["std"],
+            "order": order_of(config, source),
+            "dropout": config.get("classifier_dropout_prob", 0.0),
+        }
+    raise Wav2SmallError(
+        f"{source} is no published teacher that is known here: its config.json has model_type "
+        f"{config.get('model_type')!r} and architectures {config.get('architectures')}"
+    )
+
+
+def order_of(config: dict[str, Any], source: str) -> list[int]:
+    """Find the outputs for arousal, dominance and valence by their names; without names they come in this order."""
+    if "id2label" not in config:
+        return [0, 1, 2]
+    labels = {int(i): str(label).lower() for i, label in config["id2label"].items()}
+    order = [[i for i, label in labels.items() if re.search(name, label)] for name in NAMES]
+    if len(labels) != 3 or sorted(order) != [[0], [1], [2]]:
+        raise Wav2SmallError(f"{source}: config.json names the outputs {labels}: no arousal, dominance and valence")
+    return [i for (i,) in order]
+
+
+def read_config(source: str, revision: str | None) -> tuple[dict[str, Any], str | None]:
+    """Read config.json of a folder or an id on the Hub; give the commit as well, or the revision as it was named."""
+    folder = hub.download(source, ["config.json"], revision)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise Wav2SmallError(f"{source} has no readable config.json ({reason})") from None
+    if not isinstance(config, dict):
+        raise Wav2SmallError(f"{source}: its config.json holds no fields")
+    return config, hub.commit(folder) or revision
+
+
+def plain_names(weights: dict[str, Tensor], encoder: str) -> dict[str, Tensor]:
+    """Give weights the names of today's torch, and leave out the mask of SpecAugment, which a teacher never uses."""
+    plain = {}
+    for name, weight in weights.items():
+        module, dot, last = name.rpartition(".")
+        plain[module + dot + WEIGHT_NORM.get(last, last)] = weight
+    plain.pop(f"{encoder}.masked_spec_embed", None)
+    return plain
+
+
+def theirs(ours: str, layout: dict[str, str]) -> str:
+    """Turn the name of a weight in a member of ours into the published one."""
+    module = next(module for module in layout if ours == module or ours.startswith(f"{module}."))
+    return layout[module] + ours.removeprefix(module)

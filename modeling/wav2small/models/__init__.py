@@ -1,0 +1,1 @@
+"""The networks, flat as in a checkpoint: configuration, modeling, front end, pipeline, audio."""

@@ -1,0 +1,50 @@
+"""The table of models counts what the papers count, and tells what it cannot read."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from wav2small import Wav2SmallError
+from wav2small_training.benchmarks import model_table
+
+STUDENTS = {name: config for name, config in model_table.PRESETS.items() if config.model_type != "adv_teacher"}
+
+
+def test_the_presets_are_the_papers_teacher_and_five_students_and_the_hub_variant():
+    assert len(model_table.PRESETS) == 7 and len(STUDENTS) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "gmac"),
+    [
+        ("Wav2Small", 0.072477, 0.388),
+        ("Wav2Small, Hub variant", 0.015888, 0.322),
+        ("MobileNetV4-S", 2.496291 + 0.005082, 0.289),
+        ("MobileNetV3-S", 1.520643 + 0.005082, 0.094),
+    ],
+)
+def test_values_and_cost_are_those_of_the_papers(name, millions, gmac):
+    config = STUDENTS[name]
+    model = model_table.CLASSES[config.model_type](config).eval()
+    assert model_table.count_values(model) / 1e6 == pytest.approx(millions, abs=1e-9)
+    assert model_table.count_gmac(model) == pytest.approx(gmac, abs=1e-3)
+
+
+def test_the_table_has_a_row_a_model(monkeypatch):
+    shown = io.StringIO()
+    presets = {name: STUDENTS[name] for name in ("Wav2Small", "MobileNetV3-S")}
+    monkeypatch.setattr(model_table, "PRESETS", presets)
+    monkeypatch.setattr(model_table, "Console", lambda: Console(file=shown, width=160))
+    model_table.main()
+    lines = shown.getvalue().splitlines()
+    for name in (*presets, "the bundled checkpoint"):
+        (line,) = [line for line in lines if f" {name} " in line]
+        cells = [cell.strip() for cell in line.replace("┃", "│").split("│")[1:-1]]
+        assert len(cells) == 8 and float(cells[5]) > 0 and float(cells[6]) > 50
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(model_table, "PRESETS", {})
+    with pytest.raises(Wav2SmallError, match="is no checkpoint of a model of ours"):
+        model_table.main([tmp_path])

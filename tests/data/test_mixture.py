@@ -1,0 +1,141 @@
+"""The stream of training clips: endless, shuffled, shared without overlap or loss, and resumed exactly."""
+
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from conftest import RATE, write_corpus
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from wav2small import Wav2SmallError
+from wav2small_training.data import mixture as module
+from wav2small_training.data.augment import Augment
+from wav2small_training.data.mixture import Mixture, Shuffled, collate
+from wav2small_training.recipe import Augmentation, Corpus
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    place = tmp_path_factory.mktemp("mixture")
+    return write_corpus(place / "one", 23), write_corpus(place / "two", 11), write_corpus(place / "bad", 10, bad=10)
+
+
+def corpus(folder, weight=1.0) -> Corpus:
+    return Corpus(source=str(folder), licence="CC0-1.0", weight=weight)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 4)  # several blocks an epoch
+
+
+@pytest.mark.parametrize("consumers", [1, 2, 3, 5])
+def test_consumers_share_each_epoch_without_overlap_or_loss(folders, consumers, small_blocks):
+    seen = []
+    for consumer in range(consumers):
+        source = Shuffled(corpus(folders[0]), 7, consumer, consumers)
+        names = []
+        for row in source:
+            if source.state_dict()["epoch"]:
+                break
+            names.append(row["id"])
+        assert len(set(names)) == len(names)
+        seen += names
+    assert sorted(seen) == [f"{i:03}.flac" for i in range(23)]
+
+
+def test_epochs_and_seeds_differ_in_order(folders, small_blocks):
+    orders = {}
+    for seed in (1, 2):
+        names = [row["id"] for row in islice(Shuffled(corpus(folders[0]), seed, 0, 1), 46)]
+        orders[seed] = names[:23], names[23:]
+        assert set(names[:23]) == set(names[23:])
+    assert len({tuple(order) for pair in orders.values() for order in pair}) == 4
+
+
+@settings(deadline=None, max_examples=10)
+@given(taken=st.integers(0, 40), seed=st.integers(0, 1000))
+def test_a_stream_goes_on_exactly_from_any_position(folders, taken, seed):
+    module.BLOCK, before = 4, module.BLOCK
+    try:
+        source = Shuffled(corpus(folders[0]), seed, 1, 2)
+        stream = iter(source)
+        for _ in range(taken):
+            next(stream)
+        state = source.state_dict()
+        expected = [next(stream)["id"] for _ in range(15)]
+        other = Shuffled(corpus(folders[0]), seed, 1, 2)
+        other.load_state_dict(state)
+        assert [row["id"] for row in islice(other, 15)] == expected
+    finally:
+        module.BLOCK = before
+
+
+def loader(folders, workers: int, augment: bool = True) -> StatefulDataLoader:
+    change = Augment(Augmentation(mix=0.5, level=0.5, clipping=0.3)) if augment else None
+    stream = Mixture([corpus(folders[0]), corpus(folders[1], 2.0)], 3, 0.5, change)
+    return StatefulDataLoader(stream, 6, collate_fn=partial(collate, crop=8000), num_workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_loader_goes_on_exactly_with_its_worker_processes(folders, workers):
+    first = loader(folders, workers)
+    stream = iter(first)
+    for _ in range(5):
+        next(stream)
+    state = first.state_dict()
+    expected = [next(stream) for _ in range(4)]
+    second = loader(folders, workers)
+    second.load_state_dict(state)
+    for batch, other in zip(expected, islice(second, 4), strict=True):
+        assert batch["ids"] == other["ids"]
+        assert torch.equal(batch["input_values"], other["input_values"])
+
+
+def test_the_same_seed_gives_the_same_clips_and_weights_are_kept(folders):
+    clips = [list(islice(Mixture([corpus(folders[0]), corpus(folders[1], 3.0)], 5, 0.5), 400)) for _ in range(2)]
+    assert [clip["id"] for clip in clips[0]] == [clip["id"] for clip in clips[1]]
+    by_size = np.bincount([int(clip["id"][:3]) >= 11 for clip in clips[0]])  # only the first corpus has these
+    assert by_size[1] / 400 == pytest.approx(0.25 * 12 / 23, abs=0.06)
+
+
+def test_a_batch_is_padded_and_masked(folders):
+    stream = Mixture([corpus(folders[0])], 0, 0.95)
+    batch = collate(list(islice(stream, 30)), crop=round(0.95 * RATE))
+    assert batch["input_values"].shape == batch["attention_mask"].shape == (30, round(0.95 * RATE))
+    lengths = batch["attention_mask"].sum(1)
+    assert lengths.min() == round(0.8 * RATE) and lengths.max() == round(0.95 * RATE)
+    assert torch.all(batch["input_values"][batch["attention_mask"] == 0] == 0)
+
+
+def test_bad_items_are_skipped_and_counted(folders):
+    stream = Mixture([corpus(folders[2])], 0, 0.5, max_bad_share=0.9)
+    clips = list(islice(stream, 40))
+    assert not any("bad" in clip["id"] for clip in clips)
+    assert 25 < sum(clip["skipped"] for clip in clips) < 55
+
+
+def test_too_many_bad_items_stop_with_an_error_that_names_one(folders):
+    with pytest.raises(Wav2SmallError, match=r"of \d+ items are bad, the last of them: .*bad\d.flac is not readable"):
+        list(islice(Mixture([corpus(folders[2])], 0, 0.5, max_bad_share=0.2), 100))
+
+
+def test_clips_without_an_annotation_count_as_bad(folders):
+    stream = Mixture([corpus(folders[0])], 0, 0.5, targets=lambda source, name: [], max_bad_share=0.5)
+    with pytest.raises(Wav2SmallError, match="has no annotation"):
+        next(iter(stream))
+
+
+def test_an_annotated_clip_brings_its_window_and_answer(folders):
+    def windows(source, name):
+        return [(0.25, np.array([0.1, 0.2, 0.3], np.float32))]
+
+    (clip,) = islice(Mixture([corpus(folders[0])], 0, 0.5, targets=windows), 1)
+    whole = {row["id"]: row for row in module.open_rows(corpus(folders[0]))}[clip["id"]]
+    samples = module.waveform(whole, corpus(folders[0]))
+    np.testing.assert_array_equal(clip["input_values"], samples[4000:12000])
+    np.testing.assert_array_equal(clip["target"], np.array([0.1, 0.2, 0.3], np.float32))

@@ -1,0 +1,173 @@
+"""The teacher's answers are written once, exactly, whatever interrupts the writing and however many share it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import RATE, write_card, write_corpus
+from pyarrow import parquet
+from reference import wav2small as reference
+
+from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
+from wav2small.convert.student import fill, hub_variant_names
+from wav2small.models.audio import read
+from wav2small_training.distillation import annotate as module
+from wav2small_training.distillation.annotate import annotate
+from wav2small_training.distillation.teacher_labels import Answers
+from wav2small_training.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A teacher (any model of ours can be one) and a corpus of some shards' length."""
+    place = tmp_path_factory.mktemp("annotate")
+    teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
+    fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
+    teacher.save_pretrained(place / "teacher")
+    write_card(place / "teacher", "mit")
+    write_corpus(place / "train", 21, bad=1)
+    write_corpus(place / "held", 5)
+    return place
+
+
+def recipe(place: Path, **more) -> Recipe:
+    values = {
+        "name": "test",
+        "teacher": str(place / "teacher"),
+        "corpora": [{"source": str(place / "train"), "licence": "CC0-1.0"}],
+        "evaluation": {"corpora": [{"source": str(place / "held"), "licence": "CC0-1.0"}]},
+        "steps": 1,
+        "crop_seconds": 0.5,
+        "max_bad_share": 0.2,
+        "output": str(place / "run"),
+        **more,
+    }
+    return Recipe.model_validate(values)
+
+
+def rows(out: Path) -> list[dict]:
+    found = [row for path in sorted(out.glob("*.parquet")) for row in parquet.read_table(path).to_pylist()]
+    return sorted(found, key=lambda row: (row["source"], row["id"], row["start"]))
+
+
+@pytest.fixture(scope="module")
+def whole(place) -> Path:
+    out = place / "whole"
+    annotate(recipe(place), out)
+    return out
+
+
+def test_each_window_has_the_teachers_answer(place, whole):
+    found = rows(whole)
+    assert {row["id"] for row in found if "train" in row["source"]} == {f"{i:03}.flac" for i in range(21)}
+    teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher").eval()
+    for row in found[::7]:
+        samples = read(Path(row["source"]) / row["id"])[round(row["start"] * RATE) :][: round(row["duration"] * RATE)]
+        with torch.no_grad():
+            expected = teacher(torch.from_numpy(samples)[None]).logits[0].numpy()
+        answer = [row["arousal"], row["dominance"], row["valence"]]
+        np.testing.assert_allclose(answer, expected, atol=1e-4)
+        np.testing.assert_allclose(row["members"], [answer], atol=1e-6)
+        assert row["teacher"] == str(place / "teacher")
+
+
+def test_windows_cover_each_clip_to_its_end(whole):
+    ends: dict[str, list] = {}
+    for row in rows(whole):
+        ends.setdefault(f"{row['source']}/{row['id']}", []).append((row["start"], row["start"] + row["duration"]))
+    for path, windows in ends.items():
+        assert windows[0][0] == 0
+        assert windows[-1][1] == pytest.approx(len(read(path)) / RATE)
+        assert all(begin <= end for (_, end), (begin, _) in pairwise(windows))
+
+
+def test_answers_are_found_by_clip(whole, place):
+    answers = Answers(whole)
+    windows = answers(str(place / "train"), "003.flac")
+    expected = [row for row in rows(whole) if row["id"] == "003.flac" and row["source"] == str(place / "train")]
+    assert [start for start, _ in windows] == [row["start"] for row in expected]
+    np.testing.assert_allclose(windows[0][1], [expected[0][name] for name in ("arousal", "dominance", "valence")])
+    assert answers(str(place / "train"), "nothing.flac") == []
+
+
+def run(place: Path, out: Path, processes: int = 1) -> subprocess.Popen:
+    """Start annotation as a user would, with shards of 4 clips."""
+    path = place / "recipe.yaml"
+    path.write_text(recipe(place).to_yaml())
+    code = (
+        "import sys; from wav2small_training import annotate; annotate.CLIPS = 4; "
+        "from pathlib import Path; annotate.main(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    script = place / "run_annotate.py"
+    script.write_text(f"if __name__ == '__main__':\n    {code}\n")
+    launcher = [] if processes == 1 else ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    if processes > 1:
+        launcher += ["--standalone"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", *launcher, str(script), str(path), str(out)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen) -> None:
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr.decode()
+
+
+def test_killed_after_a_shard_and_started_again_it_writes_the_same_rows(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CLIPS", 4)
+    annotate(recipe(place), tmp_path / "whole")
+    process = run(place, tmp_path / "killed")
+    while not list((tmp_path / "killed").glob("*.parquet")):
+        assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "killed" / "annotations.json").exists(), "it was done before it was killed"
+    finish(run(place, tmp_path / "killed"))
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+    killed, whole = ({path.name for path in (tmp_path / name).glob("[!.]*")} for name in ("killed", "whole"))
+    assert killed == whole, "a kill may leave a hidden folder, and nothing that a reader would take for a shard"
+
+
+def test_two_processes_write_the_rows_of_one(place, tmp_path, whole):
+    finish(run(place, tmp_path / "two", processes=2))
+    assert {path.name[3:6] for path in (tmp_path / "two").glob("*.parquet")} == {"000", "001"}
+    shared, alone = rows(tmp_path / "two"), rows(whole)
+    assert [(row["id"], row["start"]) for row in shared] == [(row["id"], row["start"]) for row in alone]
+    for row, other in zip(shared, alone, strict=True):
+        assert row["arousal"] == pytest.approx(other["arousal"], abs=1e-4)
+
+
+def test_other_settings_in_the_same_folder_are_refused(place, whole):
+    with pytest.raises(Wav2SmallError, match="begun with another crop_seconds"):
+        annotate(recipe(place, crop_seconds=0.7), whole)
+
+
+def test_too_many_bad_items_stop_it(place, tmp_path):
+    write_corpus(tmp_path / "rotten", 4, bad=30)
+    corpora = [{"source": str(tmp_path / "rotten"), "licence": "CC0-1.0"}]
+    with pytest.raises(Wav2SmallError, match=r"30 of 34 items of .*rotten are bad"):
+        annotate(recipe(place, corpora=corpora), tmp_path / "out")
+
+
+def test_unfinished_annotations_are_refused(tmp_path):
+    with pytest.raises(Wav2SmallError, match="no finished annotations"):
+        Answers(tmp_path)
+
+
+def test_a_recipe_without_a_teacher_is_refused(place, tmp_path):
+    with pytest.raises(Wav2SmallError, match="needs a recipe with a teacher"):
+        annotate(recipe(place, teacher=None, annotations="x"), tmp_path / "out")
+
+
+def test_the_settings_are_kept_beside_the_shards(whole, place):
+    settings = json.loads((whole / "annotations.json").read_text())
+    assert settings["teacher"] == str(place / "teacher") and settings["crop_seconds"] == 0.5

@@ -1,0 +1,295 @@
+"""Distillation makes a student that answers like its teacher, and survives what happens to long runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_card, write_corpus, write_labelled
+from reference import wav2small as reference
+
+from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
+from wav2small.convert.student import fill, hub_variant_names
+from wav2small.provenance.provenance import read
+from wav2small.testing import write_dawn_checkpoint
+from wav2small_training.data.corpora import label, open_rows, waveform
+from wav2small_training.distillation.annotate import annotate
+from wav2small_training.distillation.distill import distill
+from wav2small_training.distillation.losses import DistillationLoss, ccc_loss
+from wav2small_training.metrics import ccc
+from wav2small_training.recipe import Recipe, load
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("distill")
+    teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
+    fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
+    teacher.save_pretrained(place / "teacher")
+    write_card(place / "teacher", "mit")
+    write_corpus(place / "train", 24)
+    write_corpus(place / "held", 8)
+    return place
+
+
+def recipe(place: Path, name: str = "run", **more) -> Recipe:
+    values = {
+        "name": "test",
+        "teacher": str(place / "teacher"),
+        "corpora": [{"source": str(place / "train"), "licence": "CC0-1.0"}],
+        "evaluation": {"corpora": [{"source": str(place / "held"), "licence": "CC0-1.0"}], "clips": 8, "every": 3},
+        "augmentation": {"mix": 0.3, "level": 0.3},
+        "optimizer": {"learning_rate": 0.003, "warmup_steps": 2, "ema_decay": 0.5},
+        "steps": 6,
+        "batch": 8,
+        "crop_seconds": 0.5,
+        "save_every": 2,
+        "workers": 0,
+        "output": str(place / name),
+        **more,
+    }
+    return Recipe.model_validate(values)
+
+
+def history(recipe: Recipe) -> list[dict]:
+    return json.loads((Path(recipe.output) / "history.json").read_text())
+
+
+def student(recipe: Recipe, name: str = "last") -> dict[str, torch.Tensor]:
+    return Wav2SmallForAudioClassification.from_pretrained(Path(recipe.output) / name).state_dict()
+
+
+def test_a_student_learns_to_answer_like_its_teacher(place):
+    mine = recipe(place, "learns", steps=60, evaluation={**recipe(place).evaluation.model_dump(), "every": 60})
+    state = distill(mine)
+    untrained, trained = (sum(entry["ccc"]) / 3 for entry in history(mine))
+    assert trained > untrained + 0.1, history(mine)
+    assert state.step == 60 and state.best == pytest.approx(max(untrained, trained), abs=1e-3)
+    assert load(Path(mine.output) / "recipe.yaml") == mine
+    files = {"best", "last", "state", "history.json", "recipe.yaml", "report.md", "curve.png"}
+    assert {path.name for path in Path(mine.output).iterdir()} == files
+    report = (Path(mine.output) / "report.md").read_text()
+    for entry in history(mine):
+        assert f"| {entry['step']} | {' | '.join(f'{score:.3f}' for score in entry['ccc'])} |" in report
+
+
+def test_it_learns_from_annotations_as_well(place):
+    annotate(recipe(place), place / "answers")
+    mine = recipe(place, "annotated", teacher=None, annotations=str(place / "answers"), augmentation={"level": 0.5})
+    distill(mine)
+    assert [entry["step"] for entry in history(mine)] == [0, 3, 6]
+
+
+def labelled(place: Path, name: str, **more) -> Recipe:
+    """A recipe of a corpus with labels, held against two: the same clips with their labels, and with others."""
+    if not (place / "labelled").exists():
+        write_labelled(place / "labelled", 20)
+    entry = {"source": str(place / "labelled"), "licence": "CC0-1.0", "labels": ("arousal", "dominance", "valence")}
+    held = [entry | {"where": {"split": "validation"}}, entry | {"labels": "emotion", "agreement": "agreed"}]
+    values = {"teacher": None, "corpora": [entry], "augmentation": {"shorten": 0.5, "level": 0.5}}
+    values |= {"evaluation": {"corpora": held, "clips": 15, "every": 2}}
+    return recipe(place, name, **(values | more))
+
+
+def test_it_learns_from_labels_and_its_worst_corpus_decides_which_student_is_the_best(place):
+    mine = labelled(place, "labels", student={"config": {"channels": 4}})
+    distill(mine)
+    assert [entry["step"] for entry in history(mine)] == [0, 2, 4, 6]
+    student = Wav2SmallForAudioClassification.from_pretrained(Path(mine.output) / "last").eval()
+    scores = []
+    for corpus in mine.evaluation.corpora:
+        found = list(open_rows(corpus))[:8]  # half of 15, rounded up
+        with torch.no_grad():
+            heard = [torch.from_numpy(waveform(row, corpus)[:8000])[None] for row in found]
+            answers = torch.cat([student(clip).logits for clip in heard]).numpy()
+        scores.append(ccc(answers, np.stack([label(row, corpus) for row in found])))
+    assert abs(scores[0].mean() - scores[1].mean()) > 0.002, "the two must differ for one to be the worst"
+    np.testing.assert_allclose(history(mine)[-1]["ccc"], min(scores, key=np.mean), atol=2e-3)
+    best = max(history(mine), key=lambda entry: sum(entry["ccc"]))
+    kept = read(Path(mine.output) / "best")
+    assert kept.evaluation["step"] == best["step"]
+    assert list(kept.evaluation["ccc_to_targets"].values()) == best["ccc"]
+    assert kept.step == "train" and not kept.teachers
+
+
+def test_publishing_a_student_of_labels_is_refused_before_the_training(place):
+    release = pytest.importorskip("wav2small_training.hub.release", reason="publishing needs the extra [export]")
+    with pytest.raises(Wav2SmallError, match="test learns from labels, and --publish evaluates against one teacher"):
+        release.ready(labelled(place, "never"), "org/never")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"config": {"pooling": "gram"}}, {"model": "mobilenet_adv", "config": {"backbone": "mobilenetv3_small_100"}}],
+)
+def test_every_kind_of_student_can_be_trained(place, chosen):
+    mine = recipe(place, f"student-{len(str(chosen))}", student=chosen, steps=2)
+    assert distill(mine).step == 2
+    assert json.loads((Path(mine.output) / "last" / "config.json").read_text()).items() >= chosen["config"].items()
+
+
+def test_a_published_teacher_in_its_own_layout_can_be_named(place):
+    write_card(write_dawn_checkpoint(place / "published"), "cc-by-nc-sa-4.0")
+    mine = recipe(place, "published-run", teacher=[str(place / "published")], steps=2)
+    assert distill(mine).step == 2
+
+
+def test_a_student_can_go_on_from_a_checkpoint(place):
+    mine = recipe(place, "further", student={"start": str(place / "teacher")}, steps=1)
+    distill(mine)
+    assert history(mine)[0]["ccc"] == [1, 1, 1]
+
+
+def start(recipe: Recipe, *options: str, processes: int = 1, **settings: str) -> subprocess.Popen:
+    """Run a recipe from the command line, with settings of its environment."""
+    path = Path(f"{recipe.output}.yaml")
+    path.write_text(recipe.to_yaml())
+    launcher = [] if processes == 1 else ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    if processes > 1:
+        launcher += ["--standalone"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", **settings}
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        *launcher,
+        "-m",
+        "wav2small_training.distillation.distill",
+        str(path),
+        *options,
+    ]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen) -> str:
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    return stderr
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_and_resumed_it_ends_bit_for_bit_where_it_would_have(place, workers):
+    whole = recipe(place, f"whole{workers}", workers=workers)
+    finish(start(whole))
+    killed = recipe(place, f"killed{workers}", workers=workers)
+    process = start(killed)
+    while not (Path(killed.output) / "state").is_dir():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finish(start(killed, "--resume"))
+    expected = student(whole)
+    for key, value in student(killed).items():
+        assert torch.equal(value, expected[key]), f"{key} differs after a resume"
+    assert history(killed) == history(whole)
+
+
+def test_compiled_it_trains_and_saves_the_same_student(place):
+    """By the compiler's front end alone: its C++ takes longer than the training."""
+    plain, compiled = (
+        recipe(place, name, student={"config": {"channels": 4}}, augmentation={}, steps=4, save_every=4)
+        for name in ("plain", "compiled")
+    )
+    distill(plain)
+    finish(start(compiled, ACCELERATE_DYNAMO_BACKEND="AOT_EAGER"))
+    expected = student(plain)
+    for key, value in student(compiled).items():
+        torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-4, msg=key)
+    for entry, other in zip(history(compiled), history(plain), strict=True):
+        assert entry["ccc"] == pytest.approx(other["ccc"], abs=2e-3)
+
+
+def test_two_processes_train_like_one(place):
+    long = {
+        "steps": 60,
+        "batch": 24,
+        "augmentation": {},
+        "evaluation": {**recipe(place).evaluation.model_dump(), "every": 60},
+        "save_every": 60,
+    }
+    one, two = recipe(place, "one", **long), recipe(place, "two", **long)
+    distill(one)
+    finish(start(two, processes=2))
+    assert {"loader_0.pt", "loader_1.pt"} <= {path.name for path in (Path(two.output) / "state").iterdir()}
+    before = sum(history(one)[0]["ccc"]) / 3
+    alone, shared = (sum(history(each)[-1]["ccc"]) / 3 for each in (one, two))
+    assert history(two)[0] == history(one)[0], "both begin with the same student and the same held-out clips"
+    assert min(alone, shared) > before + 0.1
+    assert shared == pytest.approx(alone, abs=0.3), "the clips differ; the curves agree within the noise of a short run"
+
+
+LOSS_OF_TWO = """
+import json, torch
+from accelerate import Accelerator
+from wav2small_training.distillation.losses import DistillationLoss
+accelerator = Accelerator()
+generator = torch.Generator().manual_seed(0)
+x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
+torch.manual_seed(1)
+net = accelerator.prepare(torch.nn.Linear(4, 3))
+part = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
+loss = DistillationLoss(1.0, 0.5, accelerator)(net(x[part]), target[part])
+accelerator.backward(loss)
+if accelerator.is_main_process:
+    weight = accelerator.unwrap_model(net).weight
+    print(json.dumps([loss.item() / accelerator.num_processes, weight.grad.tolist()]), flush=True)
+accelerator.wait_for_everyone()
+accelerator.end_training()
+"""
+
+
+def test_the_loss_of_two_processes_is_that_of_the_whole_batch_and_so_is_its_gradient(tmp_path):
+    (tmp_path / "loss.py").write_text(LOSS_OF_TWO)
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, str(tmp_path / "loss.py")], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loss, gradient = json.loads(done.stdout.strip().splitlines()[-1])
+    generator = torch.Generator().manual_seed(0)
+    x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
+    torch.manual_seed(1)
+    net = torch.nn.Linear(4, 3)
+    expected = ccc_loss(net(x), target) + 0.5 * (net(x) - target).square().mean()
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), abs=1e-6)
+    torch.testing.assert_close(torch.tensor(gradient), net.weight.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_taken_folder_a_missing_state_and_another_recipe_are_refused(place):
+    mine = recipe(place, "taken", steps=2)
+    with pytest.raises(Wav2SmallError, match="no state to resume from"):
+        distill(mine, resume=True)
+    distill(mine)
+    with pytest.raises(Wav2SmallError, match="holds a run already"):
+        distill(mine)
+    with pytest.raises(Wav2SmallError, match="differs from this recipe"):
+        distill(recipe(place, "taken", steps=3), resume=True)
+
+
+def test_a_teacher_that_cannot_be_found_is_one_line_and_exit_code_1(place):
+    process = start(recipe(place, "lost", teacher=str(place / "nowhere")))
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    assert "nowhere" in stderr.strip().splitlines()[-1] and "Traceback" not in stderr
+
+
+def test_trackers_get_the_loss(place):
+    mine = recipe(place, "tracked", trackers=["tensorboard"], steps=2)
+    distill(mine)
+    assert list(Path(mine.output).rglob("events.out.tfevents.*"))
+
+
+def test_the_loss_weighs_ccc_and_l2():
+    from accelerate import Accelerator
+
+    prediction, target = torch.rand(16, 3), torch.rand(16, 3)
+    loss = DistillationLoss(2.0, 3.0, Accelerator(cpu=True))(prediction, target)
+    expected = 2 * ccc_loss(prediction, target) + 3 * (prediction - target).square().mean()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)

@@ -1,0 +1,330 @@
+"""A mixture is rendered once, exactly, whatever interrupts it; students and teachers learn from it and say so."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, voice_like, write_corpus, write_labelled
+from pyarrow import parquet
+from reference import wav2small as reference
+from students import prosody
+
+from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
+from wav2small.convert.student import fill, hub_variant_names
+from wav2small.models.audio import read
+from wav2small.models.auto import ProsodyAdvForAudioClassification
+from wav2small.provenance.provenance import Link, Provenance, provenance
+from wav2small.testing import write_dawn_checkpoint
+from wav2small_training.data.corpora import label, open_rows, waveform
+from wav2small_training.data.norms import adv
+from wav2small_training.distillation.distill import distill
+from wav2small_training.distillation.mix import SHARD, flac, mix
+from wav2small_training.distillation.targets import Ensemble, load_teacher
+from wav2small_training.distillation.train_prosody import train
+from wav2small_training.hub import card
+from wav2small_training.metrics import ccc
+from wav2small_training.recipe import Corpus, Recipe
+
+COMMAND = Path(sys.executable).with_name("wav2small")
+BATCH = 2
+CLIPS = SHARD * BATCH  # of a shard
+NAMES = ("arousal", "dominance", "valence")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Two teachers, one of them with a history, a corpus with labels, another without, and noise."""
+    place = tmp_path_factory.mktemp("mix")
+    teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
+    fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
+    teacher.save_pretrained(place / "teacher")
+    heard = Link("its-speech", "CC-BY-NC-4.0", "training")
+    provenance.write(Provenance(step="train", name="a teacher", corpora=[heard]), place / "teacher")
+    prosody().save_pretrained(place / "second")
+    provenance.write(Provenance(step="train", name="another", corpora=[heard]), place / "second")
+    write_labelled(place / "labelled", 12)
+    write_corpus(place / "speech", 5)
+    (place / "noise").mkdir()
+    soundfile.write(place / "noise" / "n.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE), RATE)
+    return place
+
+
+def corpus(place: Path, name: str = "labelled", **more) -> dict:
+    return {"source": str(place / name), "licence": "CC-BY-4.0", **more}
+
+
+def recipe(place: Path, **more) -> Recipe:
+    """A mixture of two corpora under noise, with the teacher's answers."""
+    noise = {"noise": 1, "noise_folder": str(place / "noise"), "noise_licence": "CC0-1.0", "noise_snr_db": (0, 3)}
+    values = {
+        "name": "test",
+        "teacher": str(place / "teacher"),
+        "corpora": [corpus(place, credit="Some Speech (2020)"), corpus(place, "speech")],
+        "evaluation": {"corpora": [corpus(place, "speech")]},
+        "augmentation": noise,
+        "steps": 1,
+        "batch": BATCH,
+        "crop_seconds": 1.2,
+        "workers": 0,
+        "output": str(place / "none"),
+    }
+    return Recipe.model_validate(values | more)
+
+
+def by_labels(place: Path, **more) -> Recipe:
+    """The same with labels in the place of a teacher."""
+    entry = corpus(place, labels="emotion", agreement="agreed")
+    return recipe(place, **({"teacher": None, "corpora": [entry], "evaluation": {"corpora": [entry]}} | more))
+
+
+def rows(out: Path) -> list[dict]:
+    return [row for path in sorted(out.glob("*.parquet")) for row in parquet.read_table(path).to_pylist()]
+
+
+def target(row: dict) -> np.ndarray:
+    return np.array([row[name] for name in NAMES], np.float32)
+
+
+def answer(model, samples: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return model.eval()(torch.from_numpy(samples)[None]).logits[0].numpy()
+
+
+@pytest.fixture(scope="module")
+def rendered(place) -> Path:
+    """Two shards, of what the teacher hears clean."""
+    mine = recipe(place, augmentation={**recipe(place).augmentation.model_dump(), "teacher_hears": "clean"})
+    assert mix(mine, place / "rendered", CLIPS + 1) == 2 * CLIPS
+    return place / "rendered"
+
+
+# ---- what is in it ----
+
+
+def test_the_target_is_the_teachers_answer_to_the_clean_clip(place, rendered):
+    teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher")
+    found = rows(rendered)
+    assert len(found) == 2 * CLIPS and {row["source"] for row in found} == {"labelled", "speech"}
+    for row in found[::3]:
+        clean, worn = read(place / row["source"] / row["id"]), read(row["audio"]["bytes"])
+        np.testing.assert_allclose(target(row), answer(teacher, clean), atol=1e-4)
+        assert len(worn) == len(clean) and np.square(worn - clean).mean() > 0.3 * np.square(clean).mean()
+        assert np.abs(answer(teacher, worn) - target(row)).max() > 0.02, "the noise must matter to the teacher"
+
+
+def test_or_its_answer_to_the_recording(place):
+    mix(recipe(place), place / "recordings", 1)
+    teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher")
+    for row in rows(place / "recordings")[::5]:
+        np.testing.assert_allclose(target(row), answer(teacher, read(row["audio"]["bytes"])), atol=5e-3)
+
+
+def test_several_teachers_of_ours_answer_with_their_mean(place):
+    pair = [str(place / "teacher"), str(place / "second")]
+    mix(recipe(place, teacher=pair, augmentation={}), place / "pair", 1)
+    ensemble = load_teacher(pair, torch.device("cpu"))
+    assert isinstance(ensemble, Ensemble)
+    for row in rows(place / "pair")[::5]:
+        heard = torch.from_numpy(read(place / row["source"] / row["id"]))[None]
+        with torch.no_grad():
+            output = ensemble(heard)
+            members = torch.stack([member(heard).logits for member in ensemble.members], dim=1)
+        torch.testing.assert_close(output.member_logits, members, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(target(row), members.mean(dim=1)[0].numpy(), atol=1e-4)
+    assert [link.id for link in provenance.read(place / "pair").teachers] == ["teacher", "second"]
+
+
+def test_ours_and_published_teachers_do_not_mix_in_one_sentence(place, tmp_path):
+    with pytest.raises(Wav2SmallError) as error:
+        load_teacher([str(place / "teacher"), write_dawn_checkpoint(tmp_path / "dawn")], torch.device("cpu"))
+    assert str(place / "teacher") in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_label_stays_what_it_is_however_the_clip_is_changed(place):
+    changes = {**recipe(place).augmentation.model_dump(), "shorten": 0.5, "speed": 0.7}
+    mix(by_labels(place, augmentation=changes), place / "words", 1)
+    words = {row["id"]: row for row in open_rows(Corpus(**corpus(place)))}
+    for row in rows(place / "words"):
+        word, share = words[row["id"]]["emotion"], float(words[row["id"]]["agreed"])
+        np.testing.assert_allclose(target(row), 0.5 + share * (adv(word) - 0.5), atol=1e-6)
+
+
+def test_a_word_for_all_clips_and_numbers_in_columns_are_labels_too(place):
+    for more, expected in (
+        ({"word": "neutral"}, lambda row: [0.5, 0.5, 0.5]),
+        ({"word": "joy"}, None),
+        ({"labels": NAMES}, lambda row: [float(row[name]) for name in NAMES]),
+        ({"labels": ("arousal", "split", "valence")}, "'train' in its column 'split' is no number"),
+        ({"labels": ("arousal", "power", "valence")}, "has no column 'power'; it has "),
+    ):
+        entry = Corpus(**corpus(place, **more))
+        row = next(iter(open_rows(entry)))
+        if callable(expected):
+            np.testing.assert_allclose(label(row, entry), expected(row), atol=1e-6)
+        else:
+            with pytest.raises(Wav2SmallError, match=expected or "there is no norm for the word 'joy'"):
+                label(row, entry)
+
+
+def test_loud_audio_is_kept_in_shape():
+    clip = 5 * voice_like(0.5)
+    clip *= 3 / np.abs(clip).max()
+    kept, rate = soundfile.read(io.BytesIO(flac(clip)), dtype="float32")
+    assert rate == RATE
+    np.testing.assert_allclose(3 * kept, clip, atol=3e-4)
+    quiet, _ = soundfile.read(io.BytesIO(flac(clip / 6)), dtype="float32")
+    np.testing.assert_allclose(quiet, clip / 6, atol=1e-4)
+
+
+# ---- the same again ----
+
+
+def test_rendering_again_gives_the_same_rows_and_a_longer_one_begins_with_them(place, rendered):
+    mine = recipe(place, augmentation={**recipe(place).augmentation.model_dump(), "teacher_hears": "clean"})
+    times = {path.name: path.stat().st_mtime_ns for path in rendered.glob("*.parquet")}
+    assert mix(mine, rendered, 2 * CLIPS) == 2 * CLIPS
+    assert times == {path.name: path.stat().st_mtime_ns for path in rendered.glob("*.parquet")}, "nothing was to do"
+    assert mix(mine, place / "longer", 3 * CLIPS) == 3 * CLIPS
+    assert rows(place / "longer")[: 2 * CLIPS] == rows(rendered)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
+    mine = recipe(place, workers=workers)
+    path, out = place / f"killed{workers}.yaml", place / f"killed{workers}"
+    path.write_text(mine.to_yaml())
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    process = subprocess.Popen(
+        [COMMAND, "mix", path, out, "--clips", "1000000"],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (out / "mixture-00000.parquet").is_file():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    written = len(list(out.glob("*.parquet")))
+    clips = (written + 2) * CLIPS
+    assert not (out / "provenance.json").exists(), "it is not whole"
+    assert mix(mine, out, clips) == clips
+    mix(recipe(place), place / f"whole{workers}", clips)  # without workers: they change nothing but the speed
+    assert rows(out) == rows(place / f"whole{workers}")
+    assert provenance.read(out).step == "mix"
+
+
+def test_the_mixture_of_another_recipe_is_refused_and_left_as_it_is(place, rendered):
+    before = (rendered / "recipe.yaml").read_bytes(), sorted(path.name for path in rendered.iterdir())
+    with pytest.raises(Wav2SmallError, match="rendered holds the mixture of another recipe: choose another folder"):
+        mix(recipe(place, seed=5), rendered, CLIPS)
+    assert before == ((rendered / "recipe.yaml").read_bytes(), sorted(path.name for path in rendered.iterdir()))
+
+
+def test_a_recipe_without_a_licence_for_its_mixture_writes_nothing(place):
+    with pytest.raises(Wav2SmallError, match="not known here"):
+        mix(recipe(place, corpora=[corpus(place) | {"licence": "mine"}]), place / "never", 1)
+    assert not (place / "never").exists()
+
+
+# ---- what learns from it ----
+
+
+def learner(place: Path, rendered: Path, name: str, **more) -> Recipe:
+    entry = {"source": f"{rendered}/*.parquet", "licence": "CC0-1.0", "labels": NAMES}
+    values = {"teacher": None, "corpora": [entry], "evaluation": {"corpora": [entry], "clips": 6, "every": 2}}
+    values |= {"augmentation": {}, "steps": 2, "batch": 4, "student": {"config": {"channels": 2}}}
+    return recipe(place, **(values | {"output": str(place / name)} | more))
+
+
+def test_a_student_of_a_mixture_names_its_teacher_corpora_and_noise_and_has_their_licence(place, rendered):
+    distill(learner(place, rendered, "student"))
+    made = provenance.read(place / "student" / "best")
+    assert (made.step, made.licence) == ("distill", "CC-BY-NC-4.0"), "the teacher's, whatever the recipe says"
+    assert [link.id for link in made.teachers] == ["teacher"]
+    assert made.teachers[0].provenance == provenance.read(place / "teacher")
+    parts = [(link.id, link.licence, link.use, link.clips) for link in made.corpora]
+    assert parts == [
+        ("labelled", "CC-BY-4.0", "training", 12),
+        ("speech", "CC-BY-4.0", "training", 5),
+        ("noise", "CC0-1.0", "noise", 1),
+        ("rendered (*.parquet)", "CC0-1.0", "evaluation", 2 * CLIPS),
+    ]
+    assert "Some Speech (2020) (CC-BY-4.0): training" in made.attributions()
+    assert set(made.evaluation) == {"step", "ccc_to_targets"}
+
+
+def test_a_student_of_rendered_labels_names_the_norms(place):
+    mix(by_labels(place), place / "norms", 1)
+    distill(learner(place, place / "norms", "of-norms", steps=1))
+    made = provenance.read(place / "of-norms" / "last")
+    assert made.step == "train" and not made.teachers
+    assert [link.use for link in made.corpora] == ["training", "labels", "noise", "evaluation"]
+
+
+def voices(place: Path, **more) -> Recipe:
+    """Labels that follow from the pitch: trained on every other clip, scored on the rest."""
+    parts = ({"where": {"split": split}, "labels": NAMES} for split in ("train", "validation"))
+    learned, held = (corpus(place, "voices", **part) for part in parts)
+    values = {"teacher": None, "corpora": [learned], "evaluation": {"corpora": [held]}, "augmentation": {}}
+    values |= {"student": {"model": "prosody_adv", "config": {"members": 4, "hidden_size": 16}}}
+    values |= {"steps": 150, "batch": 16, "optimizer": {"learning_rate": 0.01}, "output": str(place / "prosody")}
+    return recipe(place, **(values | more))
+
+
+@pytest.fixture(scope="module")
+def taught(place) -> dict[str, list[float]]:
+    write_labelled(place / "voices", 48)
+    return train(voices(place))
+
+
+def test_a_prosody_teacher_learns_from_a_few_labelled_clips(place, taught):
+    assert min(taught["ccc"]) > 0.7, "what follows from the pitch of a voice can be heard in voices never heard before"
+    model = ProsodyAdvForAudioClassification.from_pretrained(place / "prosody")
+    held = Corpus(**corpus(place, "voices", where={"split": "validation"}, labels=NAMES))
+    pairs = [(answer(model, waveform(row, held)), label(row, held)) for row in open_rows(held)]
+    answers, labels = (np.array(part) for part in zip(*pairs, strict=True))
+    np.testing.assert_allclose(taught["ccc"], ccc(answers, labels), atol=2e-3)
+    made = provenance.read(place / "prosody")
+    assert (made.step, made.licence, made.evaluation) == ("train", "CC-BY-4.0", taught)
+    assert [(link.id, link.use, link.clips) for link in made.corpora] == [
+        ("voices", "training", 24),
+        ("voices", "evaluation", 24),
+    ]
+
+
+def test_it_teaches_as_any_other_model_and_its_student_knows_what_it_learned_from(place, taught):
+    mix(recipe(place, teacher=str(place / "prosody"), augmentation={}), place / "by-prosody", 1)
+    model = ProsodyAdvForAudioClassification.from_pretrained(place / "prosody")
+    for row in rows(place / "by-prosody")[::5]:
+        heard = read(place / row["source"] / row["id"])
+        np.testing.assert_allclose(target(row), answer(model, heard), atol=1e-4)
+    (teacher,) = provenance.read(place / "by-prosody").teachers
+    assert [link.id for link in teacher.provenance.corpora] == ["voices", "voices"]
+
+
+def test_it_gets_a_card_without_onnx(place, taught):
+    text = card.write(place / "prosody", id="org/prosody").read_text()
+    assert "functionals" in text and 'model="org/prosody"' in text
+    assert "onnx" not in text.lower() and "{{" not in text
+
+
+def test_what_train_prosody_cannot_do_is_one_sentence_before_the_work(place, taught):
+    for more, told in (
+        ({}, "prosody exists already: choose another output"),
+        ({"student": {}, "output": str(place / "no")}, "trains a wav2small: use wav2small distill"),
+    ):
+        with pytest.raises(Wav2SmallError, match=told):
+            train(voices(place, **more))
+    unlabelled = recipe(place, student={"model": "prosody_adv"}, output=str(place / "no"))
+    with pytest.raises(Wav2SmallError, match="labelled has no labels to learn: see labels in the recipe"):
+        train(unlabelled)
+    with pytest.raises(Wav2SmallError, match=r"trains a prosody_adv: use python -m wav2small_training\.train_prosody"):
+        distill(voices(place, output=str(place / "no")))
+    assert not (place / "no").exists()

@@ -1,0 +1,298 @@
+"""ONNX files: they answer like the model, hold nothing else, and load where they should."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors.torch
+import torch
+from conftest import voice_like, write_card, write_corpus
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from students import mobilenet, student, teacher
+
+from wav2small import Wav2SmallConfig, Wav2SmallError
+from wav2small.models.log_mel import LogMel
+from wav2small.provenance.provenance import Link, Provenance, write
+from wav2small_training.benchmarks.race import ONNX, Contestant, race
+from wav2small_training.exporters.fold import FoldedLogMel
+
+onnx = pytest.importorskip("onnx", reason="ONNX export needs the extra [export]")
+exporting = pytest.importorskip("wav2small_training.exporters.export", reason="ONNX export needs the extra [export]")
+formulas = pytest.importorskip("wav2small_training.exporters.formulas")
+onnx_graph = pytest.importorskip("wav2small_training.exporters.onnx_graph")
+pytestmark = pytest.mark.export
+
+FLOAT, QUANTIZED, FOUR_BIT, HALF = exporting.FLOAT, exporting.QUANTIZED, exporting.FOUR_BIT, exporting.HALF
+LENGTHS = [(1, 1600), (16, 1600), (1, 1601), (3, 12345), (16, 80000), (1, 960000)]  # (batch, samples): 0.1 s to 60 s
+MODELS = {
+    "token": student,
+    "gram": lambda: student(pooling="gram"),
+    "mobilenet": mobilenet,
+    "teacher": teacher,
+}
+
+
+def waveforms(batch: int, samples: int) -> np.ndarray:
+    return np.stack([np.resize(voice_like(2, seed=i), samples) for i in range(batch)])
+
+
+def answers(model, batch: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return model(torch.from_numpy(batch)).logits.numpy()
+
+
+def run(path: Path, batch: np.ndarray) -> np.ndarray:
+    return onnxruntime.InferenceSession(path).run(["logits"], {"input_values": batch})[0]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def exported(request, tmp_path_factory):
+    """A model and the folder with its checkpoint and ONNX files."""
+    model = MODELS[request.param]()
+    folder = tmp_path_factory.mktemp("export") / request.param
+    model.save_pretrained(folder)
+    clips = [voice_like(1, seed=i) for i in range(4)]
+    exporting.write_files(model, folder, [] if request.param == "mobilenet" else clips)  # it would take long
+    return model, folder
+
+
+@pytest.mark.parametrize(("batch", "samples"), LENGTHS)
+def test_the_file_answers_like_the_model_at_every_length_and_batch(exported, batch, samples):
+    model, folder = exported
+    audio = waveforms(batch, samples)
+    expected = answers(model, audio)
+    np.testing.assert_allclose(run(folder / FLOAT, audio), expected, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+def test_each_kind_of_model_has_its_files(exported):
+    model, folder = exported
+    further = {"adv_teacher": {HALF}, "wav2small": {FOUR_BIT}, "mobilenet_adv": set()}  # the last without speech
+    expected = {FLOAT, QUANTIZED} | further[model.config.model_type]
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.onnx")} == expected
+
+
+def test_nothing_of_the_one_who_exported_it_is_in_a_file(exported):
+    _, folder = exported
+    for path in (folder / "onnx").iterdir():
+        model = onnx.load(path, load_external_data=False)
+        onnx.checker.check_model(model, full_check=True)
+        assert not model.doc_string and not model.metadata_props and not model.functions
+        assert model.producer_name == "wav2small" and not model.producer_version
+        graph = model.graph
+        assert not graph.doc_string and not graph.value_info and not graph.metadata_props
+        for node in graph.node:
+            assert not node.name and not node.doc_string and not node.metadata_props, node.op_type
+        for tensor in graph.initializer:
+            assert tensor.data_location == onnx.TensorProto.DEFAULT and not tensor.external_data
+            assert not tensor.doc_string
+        names = {name for node in graph.node for name in (*node.input, *node.output)} - {"input_values", "logits"}
+        assert all(re.fullmatch("[a-z]{0,4}", name) for name in names), "a tensor kept the name of a layer"
+        used = {name for node in graph.node for name in node.input}
+        assert {tensor.name for tensor in graph.initializer} <= used, "a constant that nothing uses"
+        assert not re.search(rb"/home/|/usr/|site-packages|\.py|torch", path.read_bytes())
+
+
+def test_all_files_have_the_contracts_signature_and_one_opset(exported):
+    _, folder = exported
+    for path in (folder / "onnx").iterdir():
+        model = onnx.load(path)
+        assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+        assert model.ir_version == 8
+        session = onnxruntime.InferenceSession(path)
+        (values,), (logits,) = session.get_inputs(), session.get_outputs()
+        assert (values.name, values.type, values.shape) == ("input_values", "tensor(float)", ["batch", "samples"])
+        assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", ["batch", 3])
+
+
+def test_optimum_loads_a_checkpoint_by_its_folder(exported):
+    from optimum.onnxruntime import ORTModelForAudioClassification
+
+    model, folder = exported
+    audio = waveforms(2, 16000)
+    loaded = ORTModelForAudioClassification.from_pretrained(folder)
+    expected = answers(model, audio)
+    logits = loaded(input_values=torch.from_numpy(audio)).logits.numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+    small = ORTModelForAudioClassification.from_pretrained(folder, file_name=Path(QUANTIZED).name)
+    logits = small(input_values=torch.from_numpy(audio)).logits.numpy()
+    np.testing.assert_allclose(logits, run(folder / QUANTIZED, audio), atol=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.sampled_from([32, 64, 144, 400]), st.integers(4, 64), st.sampled_from([0, 20, 250, 1000]), st.integers(4, 8))
+def test_the_formulas_give_the_constants_of_the_front_end(n_fft, n_mels, f_min, f_max):
+    config = Wav2SmallConfig(n_fft=n_fft, n_mels=2 * n_mels, f_min=f_min, f_max=1000.0 * f_max)
+    frontend = FoldedLogMel(LogMel(16000, n_fft, 32, config.n_mels, config.f_min, config.f_max))
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [],
+            "formulas",
+            [],
+            [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("dft", "mel")],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    bins = n_fft // 2 + 1
+    formulas.dft(onnx_graph.Operators(model), n_fft, bins, "dft")
+    formulas.mel(onnx_graph.Operators(model, np.float64), config, config.n_mels, bins, "mel")
+    session = onnxruntime.InferenceSession(onnx_graph.tidy(model).SerializeToString())
+    made = dict(zip(("dft", "mel"), session.run(["dft", "mel"], {}), strict=True))
+    np.testing.assert_allclose(made["dft"], frontend.dft.numpy(), atol=1e-6)
+    np.testing.assert_allclose(made["mel"], frontend.mel.numpy(), rtol=1e-5, atol=1e-12)
+
+
+def test_a_front_end_that_is_not_the_configs_is_refused(tmp_path):
+    model = student()
+    with torch.no_grad():
+        model.log_mel.mel[3] *= 1.1
+    with pytest.raises(Wav2SmallError, match="front end"):
+        exporting.export_onnx(model, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir()), "half a file was left"
+
+
+def operators_that_run(path: Path, tmp_path: Path) -> list[str]:
+    """The operators that are left when ONNX Runtime has loaded a file."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(path, options)
+    return sorted(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+
+
+def test_formulas_and_integers_are_gone_when_a_file_is_loaded(exported, tmp_path):
+    _, folder = exported
+    for path in (folder / "onnx").iterdir():
+        ran = operators_that_run(path, tmp_path)
+        assert ran == operators_that_run(folder / FLOAT, tmp_path), f"{path.name} runs other operators than float"
+        if "adv_teacher" not in (folder / "config.json").read_text():
+            assert not {"Range", "Cos", "Sin", "Exp", "Floor", "Cast", "Slice"} & set(ran)
+
+
+@pytest.mark.parametrize("kind", ["token", "gram"])
+def test_the_tuned_file_takes_at_most_0_85_times_the_straightforward_one(kind, tmp_path):
+    model = MODELS[kind]()
+    exporting.export_onnx(model, tmp_path / "straight.onnx", exporting.StraightOnnxConfig)
+    exporting.export_onnx(model, tmp_path / "tuned.onnx")
+    ratios = []
+    for _ in range(8):  # other processes disturb: one undisturbed race is enough
+        times = race([Contestant(name, ONNX, tmp_path / f"{name}.onnx") for name in ("straight", "tuned")], runs=15)
+        ratios.append(times["tuned"] / times["straight"])
+        if ratios[-1] <= 0.85:
+            return
+    pytest.fail(f"ratios {np.round(ratios, 3)}")
+
+
+ISOLATED = """
+import json, sys
+sys.path.append(sys.argv[1])
+import numpy, onnxruntime
+for name in ("torch", "onnx", "transformers", "wav2small", "soundfile"):
+    try:
+        __import__(name)
+        raise SystemExit(f"{name} can be imported: the test shows nothing")
+    except ImportError:
+        pass
+waveform = numpy.load(sys.argv[3])
+print(json.dumps(onnxruntime.InferenceSession(sys.argv[2]).run(None, {"input_values": waveform})[0].tolist()))
+"""
+
+
+def test_every_file_is_read_with_onnxruntime_and_numpy_alone(exported, tmp_path):
+    _, folder = exported
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for name in ("numpy", "onnxruntime"):
+        place = Path(sys.modules[name].__file__).parent
+        for found in (place, place.parent / f"{name}.libs"):
+            if found.exists():
+                (packages / found.name).symlink_to(found)
+    np.save(tmp_path / "waveform.npy", waveforms(2, 8000))
+    for path in (folder / "onnx").iterdir():
+        command = [sys.executable, "-I", "-S", "-c", ISOLATED, packages, path, tmp_path / "waveform.npy"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        logits = np.array(json.loads(done.stdout))
+        np.testing.assert_allclose(logits, run(path, waveforms(2, 8000)), atol=1e-6)
+
+
+def test_optimum_cli_exports_the_tuned_file_through_the_plug_in(tmp_path):
+    model = student(pooling="gram")
+    model.save_pretrained(tmp_path / "checkpoint_for_the_plug_in")
+    plugins = tmp_path / "path" / "optimum" / "commands" / "register"
+    plugins.mkdir(parents=True)
+    shutil.copy(Path(exporting.__file__).with_name("optimum_register.py"), plugins / "register_wav2small.py")
+    command = [
+        Path(sys.executable).with_name("optimum-cli"), "export", "onnx", "--trust-remote-code",
+        "--task", "audio-classification", "--model", tmp_path / "checkpoint_for_the_plug_in", tmp_path / "out",
+    ]  # fmt: skip
+    environment = {"PYTHONPATH": str(tmp_path / "path"), "HF_MODULES_CACHE": str(tmp_path / "modules"), "PATH": ""}
+    environment |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    exporting.export_onnx(model, tmp_path / "ours.onnx")
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == (tmp_path / "ours.onnx").read_bytes()
+
+
+def test_an_export_is_a_copy_of_the_checkpoint_with_the_files(tmp_path):
+    source = tmp_path / "source"
+    student(pooling="gram").save_pretrained(source)
+    write_card(source, "mit")
+    exporting.export(str(source), tmp_path / "out")
+    expected = {path.name for path in source.iterdir()} | {"onnx", "provenance.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == expected
+    assert {path.name for path in (tmp_path / "out" / "onnx").iterdir()} == {"model.onnx", "model_quantized.onnx"}
+    (source / "onnx").mkdir()
+    (source / FOUR_BIT).write_text("of weights before these")
+    exporting.export(str(source), source)
+    assert not (source / FOUR_BIT).exists()
+    for name in ("model.onnx", "model_quantized.onnx"):
+        assert (source / "onnx" / name).read_bytes() == (tmp_path / "out" / "onnx" / name).read_bytes()
+    with pytest.raises(Wav2SmallError, match="exists already"):
+        exporting.export(str(source), tmp_path / "out")
+
+
+def test_an_export_adds_its_calibration_audio_to_the_provenance_and_keeps_the_rest(tmp_path):
+    source, speech = tmp_path / "source", write_corpus(tmp_path / "speech", 12)
+    source.mkdir()
+    teacher = Link("org/teacher", "MIT", "teacher")
+    made = Provenance(step="distill", name="mine", teachers=[teacher], evaluation={"ccc": 0.5})
+    write(made, source)
+    again = exporting.provenance(str(source), speech, "CC-BY-4.0")
+    heard = Link("speech", "CC-BY-4.0", "calibration", clips=12, hours=0.01)  # of 3 s each
+    assert again == replace(made, corpora=[heard], onnx=again.onnx) and again.licence == "CC-BY-4.0"
+    write(again, source)
+    assert exporting.provenance(str(source), None, None).corpora == (), "the files of the first export are gone"
+    assert exporting.provenance(str(source), speech, "MIT").licence == "MIT"
+    with pytest.raises(Wav2SmallError, match="mine: speech has no known licence"):
+        exporting.provenance(str(source), speech, None)
+    (source / "provenance.json").unlink()
+    write_card(source, "cc-by-sa-4.0")
+    bare = exporting.provenance(str(source), None, None)
+    assert (bare.step, bare.parent) == ("export", Link("source", "CC-BY-SA-4.0", "parent"))
+
+
+def test_what_is_no_checkpoint_of_ours_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Wav2SmallError, match="empty is not a checkpoint"):
+        exporting.export(str(tmp_path / "empty"), tmp_path / "out")
+    student(channels=2).save_pretrained(tmp_path / "holes")
+    weights = safetensors.torch.load_file(tmp_path / "holes" / "model.safetensors")
+    del weights["classifier.bias"]
+    safetensors.torch.save_file(weights, tmp_path / "holes" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(Wav2SmallError, match=r"holes lacks the weights classifier\.bias"):
+        exporting.export(str(tmp_path / "holes"), tmp_path / "out")
+    (tmp_path / "holes" / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(Wav2SmallError, match="holes is not a checkpoint that loads"):
+        exporting.export(str(tmp_path / "holes"), tmp_path / "out")
+    with pytest.raises(Wav2SmallError, match="no folder here"):
+        exporting.export("no/such/folder", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,379 @@
+"""`wav2small publish`, `publish-space`, `collect` and `distill --publish`, over HTTP, with the real clients."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import RATE, voice_like, write_card, write_corpus
+from loopback_hub import LoopbackHub
+from safetensors.numpy import load_file, save_file
+from students import prosody
+
+pytest.importorskip("datasets", reason="the extra [training] is not installed")
+
+import wav2small
+from wav2small import Wav2SmallError
+from wav2small.inference.predictor import BUNDLED, FILES
+from wav2small.provenance.provenance import Link, Provenance, provenance
+from wav2small.shipped import shipped
+from wav2small_training.hub import card, publish, validate
+
+COMMAND = Path(sys.executable).with_name("wav2small")
+NAME = "lab/student"
+TOKEN = "hf_" + "x" * 34
+
+
+@pytest.fixture
+def hub():
+    with LoopbackHub() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The bundled checkpoint, which has all that publishing asks for, with a card for its place on the Hub."""
+    folder = tmp_path_factory.mktemp("finished") / "student"
+    shutil.copytree(BUNDLED, folder, ignore=shutil.ignore_patterns("README.md", "__pycache__"))
+    card.write(folder, id=NAME)
+    return folder
+
+
+def write_provenance(folder: Path, licence: str) -> None:
+    corpora = [Link("acted speech", "CC-BY-4.0", use="training", clips=12)]
+    teachers = [Link("lab/teacher", licence, use="teacher")]
+    provenance.write(Provenance(step="distill", name="student", teachers=teachers, corpora=corpora), folder)
+
+
+@pytest.fixture
+def student(finished, tmp_path) -> Path:
+    return shutil.copytree(finished, tmp_path / "student")
+
+
+@pytest.fixture
+def space(tmp_path) -> Path:
+    """A small Space with an example that the Hub keeps in LFS."""
+    folder = tmp_path / "space"
+    (folder / "examples").mkdir(parents=True)
+    front = "title: Ear\nsdk: gradio\nsdk_version: 6.17.3\napp_file: app.py\nlicense: apache-2.0"
+    (folder / "README.md").write_text(f"---\n{front}\n---\n# Ear\n")
+    (folder / "app.py").write_text("import gradio\n")
+    (folder / "requirements.txt").write_text("wav2small==0.1.0\n")
+    soundfile.write(folder / "examples" / "a.flac", voice_like(0.5), RATE)
+    return folder
+
+
+def run(hub, home: Path, *arguments, token: str | None = "hf_alice", code: int = 0) -> str:
+    """Run the command as a user of the Hub; gives what it printed, which is never a traceback."""
+    environment = hub.environment(home / "hub", token) | {"COLUMNS": "100"}
+    done = subprocess.run([COMMAND, *map(str, arguments)], env=environment, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, done.stderr
+    if code:
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr if code else done.stdout
+
+
+@pytest.mark.timeout(900)  # several processes that import torch, one after the other
+def test_a_student_goes_to_the_hub_and_comes_back(hub, student, tmp_path):
+    shown = run(hub, tmp_path, "publish", student, NAME)
+    assert "lab/student (model, new, public), licence cc-by-4.0" in shown
+    assert "onnx/model_q4.onnx" in shown and "published" in shown
+    repo = hub.repos["models", NAME]
+    here = {path.relative_to(student).as_posix(): path for path in student.rglob("*") if path.is_file()}
+    assert set(repo.names()) == {".gitattributes", *here}
+    assert all(repo.commit("main").files[name].content == path.read_bytes() for name, path in here.items())
+    assert len(repo.commit("main").history()) == 2, "it was not one commit"
+    first = repo.commit("main").sha
+
+    assert "nothing to do" in run(hub, tmp_path, "publish", student, NAME)
+    assert repo.commit("main").sha == first
+
+    code = """
+import sys
+sys.modules["wav2small"] = None
+import json, os, numpy, torch
+from huggingface_hub import snapshot_download
+from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, pipeline
+name, clip = "lab/student", numpy.load(sys.argv[1])
+model = AutoModelForAudioClassification.from_pretrained(name, trust_remote_code=True).eval()
+inputs = AutoFeatureExtractor.from_pretrained(name)(clip, sampling_rate=16000, return_tensors="pt")
+with torch.inference_mode():
+    logits = model(**inputs).logits[0].tolist()
+pipe = pipeline("audio-classification", model=name, trust_remote_code=True)
+files = snapshot_download(name, revision=sys.argv[2])
+print(json.dumps({"module": type(model).__module__, "logits": logits, "pipeline": pipe(clip),
+                  "files": sorted(os.listdir(files))}))
+"""
+    clip = voice_like(1.3)
+    np.save(tmp_path / "clip.npy", clip)
+    answer = hub.run(code, tmp_path, str(tmp_path / "clip.npy"), first)
+    expected = wav2small.load(student)((clip, RATE)).as_array()
+    assert answer["module"].startswith("transformers_modules.")
+    assert [entry["label"] for entry in answer["pipeline"]] == ["arousal", "dominance", "valence"]
+    np.testing.assert_allclose(answer["logits"], expected, atol=1e-4)
+    np.testing.assert_allclose([entry["score"] for entry in answer["pipeline"]], expected, atol=1e-4)
+    assert set(answer["files"]) >= {"README.md", "provenance.json", "onnx", "results"}
+
+    code = """
+import json, numpy, sys, wav2small
+answers = [wav2small.load("lab/student", dtype=kind)((numpy.load(sys.argv[1]), 16000)) for kind in ("fp32", "q8")]
+print(json.dumps([answer.as_array().tolist() for answer in answers]))
+"""
+    float_answer, small_answer = hub.run(code, tmp_path, str(tmp_path / "clip.npy"))
+    np.testing.assert_allclose(float_answer, expected, atol=1e-5)
+    np.testing.assert_allclose(small_answer, expected, atol=0.02)
+
+
+def test_a_second_revision_lies_beside_the_first(hub, student, tmp_path):
+    files = {path.relative_to(student).as_posix(): path.read_bytes() for path in student.rglob("*") if path.is_file()}
+    hub.put("models", NAME, files | {"notes.txt": b"written on the Hub"})
+    (student / FILES["q4"]).unlink()
+    (student / "README.md").unlink()
+    card.write(student, id=NAME)
+    shown = run(hub, tmp_path, "publish", student, NAME, "--revision", "next")
+    assert "branch next, new" in shown and "removed" in shown and "unchanged" in shown
+    repo = hub.repos["models", NAME]
+    assert set(repo.names("main")) - set(repo.names("next")) == {FILES["q4"]}, "only what is ours goes"
+    assert hub.sent("PUT /lfs/") == 0, "what the Hub holds was sent again"
+
+
+def test_without_the_right_token_one_line_says_so_at_once(hub, tmp_path):
+    folder = tmp_path / "any"
+    tokens = {None: "hf auth login", "hf_wrong": "does not accept", "hf_bob": "may not write", "hf_reader": "only read"}
+    for token, words in tokens.items():
+        assert words in run(hub, tmp_path, "publish", folder, NAME, token=token, code=1)
+    assert "org/name" in run(hub, tmp_path, "publish", folder, "student", code=1)
+    assert "not on the Hub" in run(hub, tmp_path, "collect", "All", NAME, code=1)
+    assert "--revision or --pr" in run(hub, tmp_path, "publish", folder, NAME, "--pr", "--revision", "x", code=1)
+    assert not hub.repos and not hub.collections
+
+
+def test_a_dry_run_sends_nothing_and_needs_no_token(hub, space, tmp_path):
+    arguments = ["publish-space", "lab/ear", "--folder", space, "--dry-run"]
+    shown = run(hub, tmp_path, *arguments, token=None)
+    assert "lab/ear (space, new, public), licence apache-2.0" in shown
+    assert "this would publish 4 new" in shown and "examples/a.flac" in shown
+    assert not hub.repos, "a dry run made a repository"
+    hub.put("spaces", "lab/ear", {"app.py": (space / "app.py").read_bytes(), "old.py": b""})
+    shown = run(hub, tmp_path, *arguments, token=None)
+    assert "this would publish 2 new, 1 changed, 1 removed" in shown
+    assert "old.py" in hub.repos["spaces", "lab/ear"].names()
+
+
+def test_a_killed_upload_is_repeated_and_nothing_is_half_published(hub, space, tmp_path):
+    arguments = [COMMAND, "publish-space", "lab/ear", "--folder", space]
+    process: list[subprocess.Popen] = []
+    hub.break_off("PUT", "/lfs/", then=lambda: process[0].kill())
+    process.append(subprocess.Popen(arguments, env=hub.environment(tmp_path, "hf_alice"), stderr=subprocess.DEVNULL))
+    assert process[0].wait() == -signal.SIGKILL
+    repo = hub.repos["spaces", "lab/ear"]
+    assert repo.names() == [".gitattributes", "README.md"], "a killed upload left files"
+
+    hub.break_off("POST", "/commit/")
+    told = run(hub, tmp_path, *arguments[1:], code=1)
+    assert "broke off" in told and "repeat the command" in told
+    assert repo.names() == [".gitattributes", "README.md"], "a broken commit left files"
+    assert hub.sent("PUT /lfs/") == 1
+
+    hub.refuse("POST", "/commit/", 503)
+    assert "status 503" in run(hub, tmp_path, *arguments[1:], code=1)
+
+    shown = run(hub, tmp_path, *arguments[1:])
+    assert "paid plan" in shown and "published" in shown
+    assert repo.sdk == "gradio"
+    assert repo.names() == [".gitattributes", "README.md", "app.py", "examples/a.flac", "requirements.txt"]
+    assert hub.sent("PUT /lfs/") == 1, "what was uploaded before the break was sent again"
+    assert "nothing to do" in run(hub, tmp_path, *arguments[1:])
+
+
+def test_a_pull_request_changes_nothing_until_it_is_merged_and_is_made_once(hub, space, tmp_path):
+    arguments = ["publish-space", "lab/ear", "--folder", space, "--pr"]
+    assert "not on the Hub" in run(hub, tmp_path, *arguments, code=1)
+    hub.create("spaces", "lab/ear", sdk="gradio")
+    for _ in range(2):
+        assert "/discussions/1" in run(hub, tmp_path, *arguments, token="hf_bob")
+    repo = hub.repos["spaces", "lab/ear"]
+    assert "app.py" not in repo.names("main") and "app.py" in repo.names("refs/pr/1")
+    assert len(repo.pull_requests) == 1
+
+
+def test_private_means_private(hub, space, tmp_path):
+    arguments = ["publish-space", "lab/ear", "--folder", space, "--private"]
+    assert "new, private" in run(hub, tmp_path, *arguments)
+    assert hub.repos["spaces", "lab/ear"].private
+    hub.repos["spaces", "lab/ear"].private = False
+    assert "public" in run(hub, tmp_path, *arguments, code=1)
+
+
+def test_a_collection_ties_models_and_space_together_once(hub, tmp_path):
+    for kind, name in (("models", "lab/teacher"), ("models", NAME), ("spaces", "lab/ear")):
+        hub.create(kind, name)
+    items = ["lab/teacher", NAME]
+    first = run(hub, tmp_path, "collect", "Tiny ears", *items)
+    assert first == run(hub, tmp_path, "collect", "Tiny ears", *items, "spaces/lab/ear")
+    (one,) = hub.collections.values()
+    assert (one["title"], one["owner"]["name"]) == ("Tiny ears", "lab")
+    assert [item["id"] for item in one["items"]] == ["lab/teacher", NAME, "lab/ear"]
+    assert "not on the Hub" in run(hub, tmp_path, "collect", "Other ears", *items, "lab/absent", code=1)
+    assert len(hub.collections) == 1, "a collection with a missing item was begun"
+
+
+def refused(student: Path, match: str) -> None:
+    with pytest.raises(Wav2SmallError, match=match):
+        publish.publish(student, NAME, dry_run=True)
+
+
+def test_a_stray_file_is_named(student):
+    (student / "onnx" / "backup.onnx").write_bytes(b"x")
+    refused(student, "backup.onnx does not belong")
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("configuration_wav2small.py", f'TOKEN = "{TOKEN}"'),
+        ("README.md", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("results/speed.json", "AKIA" + "ABCDEFGHIJKLMNOP"),
+    ],
+)
+def test_a_secret_is_named_by_file_and_line_and_not_repeated(student, file, line):
+    path = student / file
+    count = len(path.read_text().splitlines())
+    path.write_text(f"{path.read_text()}\n{line}\n")
+    with pytest.raises(Wav2SmallError) as error:
+        publish.publish(student, NAME, dry_run=True)
+    assert f"{file}, line {count + 2}" in str(error.value)
+    assert line not in str(error.value)
+
+
+def test_a_licence_that_the_teacher_forbids_is_refused(student):
+    text = (student / "README.md").read_text()
+    (student / "README.md").write_text(text.replace("license: cc-by-4.0", "license: apache-2.0"))
+    refused(student, "asks for attribution")
+    write_provenance(student, "CC-BY-NC-SA-4.0")
+    refused(student, "lab/teacher is CC-BY-NC-SA-4.0")
+
+
+def test_a_card_that_is_not_complete_or_of_another_model_is_refused(student):
+    text = (student / "README.md").read_text()
+    (student / "README.md").write_text(text.replace(NAME, "lab/other"))
+    refused(student, "does not load lab/student")
+    (student / "README.md").write_text(text.replace("pipeline_tag", "x_tag"))
+    refused(student, "pipeline_tag")
+    (student / "README.md").unlink()
+    refused(student, "has no card")
+
+
+def test_a_config_that_is_broken_or_names_missing_code_is_refused(student):
+    config = json.loads((student / "config.json").read_text())
+    (student / "log_mel.py").unlink()
+    refused(student, r"has no log_mel\.py")
+    (student / "config.json").write_text(json.dumps(config | {"auto_map": None}))
+    refused(student, "names no code")
+    (student / "config.json").write_text("{")
+    refused(student, "names no code")
+    (student / "config.json").unlink()
+    refused(student, "has no config.json")
+
+
+def test_onnx_files_of_other_weights_are_refused(student, tmp_path):
+    weights = load_file(student / "model.safetensors")
+    weights["classifier.bias"] += 0.25
+    save_file(weights, student / "model.safetensors", metadata={"format": "pt"})
+    clips = validate.probes()
+    expected = validate.torch_answers(student, clips)
+    for dtype in ("fp32", "q8", "q4"):
+        folder = tmp_path / dtype / "onnx"
+        folder.mkdir(parents=True)
+        shutil.copy(student / FILES[dtype], folder)
+        with pytest.raises(Wav2SmallError, match=f"{FILES[dtype]} answers otherwise"):
+            validate.check_onnx(folder.parent, clips, expected)
+        validate.check_onnx(folder.parent, clips, [logits - 0.25 for logits in expected])
+    (folder / "model_q4.onnx").write_bytes(b"broken")
+    with pytest.raises(Wav2SmallError, match="does not run"):
+        validate.check_onnx(folder.parent, clips, expected)
+
+
+def test_only_a_prosody_teacher_needs_no_onnx(student, tmp_path):
+    teacher, staged = tmp_path / "prosody", tmp_path / "staged"
+    prosody().save_pretrained(teacher)
+    validate.stage(teacher, staged)
+    assert {path.name for path in staged.iterdir()} >= {"model.safetensors", "modeling_prosody_adv.py"}
+    validate.check_weights(staged)
+    shutil.rmtree(student / "onnx")
+    refused(student, r"has no onnx/model\.onnx: `wav2small export` writes it")
+
+
+def test_weights_that_are_missing_are_refused(student):
+    weights = load_file(student / "model.safetensors")
+    del weights["classifier.bias"]
+    save_file(weights, student / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Wav2SmallError, match=r"lacks classifier\.bias"):
+        validate.check_weights(student)
+
+
+def test_code_that_needs_our_package_is_refused(student):
+    code = student / "configuration_wav2small.py"
+    code.write_text(f"from wav2small import Wav2SmallConfig\n{code.read_text()}")
+    with pytest.raises(Wav2SmallError, match=r"does not load in a clean process.*wav2small"):
+        validate.check_weights(student)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "match"),
+    [
+        ("README.md", "sdk: gradio", "sdk: other", "sdk must be"),
+        ("README.md", "6.17.3", "6", "sdk_version"),
+        ("README.md", "app.py", "absent.py", r"absent\.py is not there"),
+        ("README.md", "---", "", "sdk must be"),
+        ("README.md", "title: Ear", "title: [", "metadata"),
+        ("app.py", "import", "import import", "app.py, line 1"),
+        ("requirements.txt", "==0.1.0", "", "not pinned"),
+        ("app.py", "gradio", f"gradio  # {TOKEN}", "app.py, line 1, holds what looks like a token"),
+    ],
+)
+def test_a_space_that_would_not_build_is_refused(space, file, old, new, match):
+    (space / file).write_text((space / file).read_text().replace(old, new))
+    with pytest.raises(Wav2SmallError, match=match):
+        publish.publish_space(space, "lab/ear", dry_run=True)
+
+
+def test_the_space_of_this_package_passes():
+    folder = shipped("space")
+    assert validate.check_space(folder)["sdk"] == "gradio"
+    validate.refuse_secrets(folder)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.export
+def test_one_command_goes_from_a_recipe_to_the_hub(hub, tmp_path):
+    teacher = tmp_path / "teacher"
+    shutil.copytree(BUNDLED, teacher, ignore=shutil.ignore_patterns("onnx", "README.md", "provenance.json"))
+    write_card(teacher, "cc-by-4.0")
+    corpora = [{"source": str(write_corpus(tmp_path / name, 8)), "licence": "CC0-1.0"} for name in ("train", "held")]
+    recipe = {
+        "name": "tiny",
+        "teacher": str(teacher),
+        "corpora": corpora[:1],
+        "evaluation": {"corpora": corpora[1:], "clips": 8, "every": 2},
+        "steps": 2,
+        "batch": 4,
+        "crop_seconds": 0.5,
+        "workers": 0,
+        "output": str(tmp_path / "run"),
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    command = ["distill", tmp_path / "recipe.yaml", "--publish", "lab/tiny"]
+    assert "hf auth login" in run(hub, tmp_path, *command, token=None, code=1)
+    assert not (tmp_path / "run").exists(), "it trained before it knew whether it may publish"
+    assert "published" in run(hub, tmp_path, *command)
+    names = hub.repos["models", "lab/tiny"].names()
+    assert {"README.md", "provenance.json", "onnx/model.onnx", "results/speed.json", "results/1-held.json"} <= set(
+        names
+    )

@@ -1,0 +1,227 @@
+"""The predictor answers like the model, for any source, without torch."""
+
+import io
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, voice_like
+
+import wav2small
+from wav2small import Prediction, Wav2SmallError, Wav2SmallForAudioClassification
+from wav2small.inference.predictor import BUNDLED
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return wav2small.load()
+
+
+def same(one: Prediction, other: Prediction, tolerance: float = 1e-5) -> None:
+    np.testing.assert_allclose(one.as_array(), other.as_array(), atol=tolerance)
+
+
+@pytest.mark.parametrize("samples", [1600, 1601, 12345, 80000, 960000])
+def test_the_bundled_onnx_file_answers_like_the_model(predictor, samples):
+    waveform = np.tile(voice_like(5, seed=samples), 12)[:samples]
+    model = Wav2SmallForAudioClassification.from_pretrained(BUNDLED).eval()
+    with torch.no_grad():
+        expected = model(torch.from_numpy(waveform)[None]).logits[0].numpy()
+    np.testing.assert_allclose(predictor((waveform, RATE)).as_array(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("q8", 0.02), ("q4", 0.1)])
+def test_the_quantized_files_answer_nearly_the_same(predictor, dtype, tolerance, examples):
+    quantized = wav2small.load(dtype=dtype)
+    assert quantized.file.stat().st_size < predictor.file.stat().st_size / 3
+    for path in sorted(examples.glob("*.flac")):
+        same(quantized(path), predictor(path), tolerance)
+
+
+def test_an_answer_has_names_a_dict_and_an_array(predictor, wav):
+    answer = predictor(wav)
+    assert answer.as_array().tolist() == pytest.approx([answer.arousal, answer.dominance, answer.valence])
+    assert answer.as_dict() == {
+        "arousal": answer.arousal,
+        "dominance": answer.dominance,
+        "valence": answer.valence,
+        "start": 0.0,
+        "end": 1.5,
+        "silent": False,
+        "word": answer.word,
+    }
+
+
+def test_every_kind_of_source_gives_the_same_answer(predictor, wav):
+    waveform, rate = soundfile.read(wav, dtype="float32")
+    for source in (str(wav), wav.read_bytes(), io.BytesIO(wav.read_bytes()), (waveform, rate)):
+        same(predictor(source), predictor(wav))
+
+
+def test_a_list_gives_the_answers_of_its_clips_in_order(predictor):
+    clips = [(voice_like(seconds, seed=i), RATE) for i, seconds in enumerate([1, 2, 1, 0.5, 2, 1] * 4)]
+    answers = predictor(clips)
+    assert len(answers) == len(clips)
+    for clip, answer in zip(clips, answers, strict=True):
+        same(predictor(clip), answer)
+    assert predictor([]) == []
+
+
+def test_threads_share_one_predictor(predictor):
+    clips = [(voice_like(1 + i / 10, seed=i), RATE) for i in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(predictor, clips))
+    for clip, answer in zip(clips, answers, strict=True):
+        same(predictor(clip), answer)
+
+
+def test_digital_silence_is_answered_and_marked(predictor):
+    dither = np.random.default_rng(0).choice([-1, 0, 1], RATE) / 32768
+    for quiet in (np.zeros(RATE), np.full(RATE, 0.25), dither):
+        answer = predictor((quiet, RATE))
+        assert answer.silent and np.isfinite(answer.as_array()).all()
+    assert not predictor((voice_like(1) / 100, RATE)).silent
+
+
+def test_a_clip_that_is_too_short_or_too_long_is_named(predictor, tmp_path):
+    path = tmp_path / "blink.wav"
+    soundfile.write(path, voice_like(0.099), RATE)
+    for call in (predictor, predictor.timeline):
+        with pytest.raises(Wav2SmallError, match=r"blink.wav is 0.099 s long: at least 0.1 s"):
+            call(path)
+    with pytest.raises(Wav2SmallError, match="longer than 10 minutes: predict a timeline instead"):
+        predictor((np.zeros(601 * 8000, np.int16), 8000))
+    assert predictor((voice_like(0.1), RATE)).end == pytest.approx(0.1)
+
+
+def test_a_timeline_is_the_answers_of_its_windows(predictor):
+    waveform = voice_like(9.3)
+    rows = predictor.timeline((waveform, RATE), window=3, hop=2)
+    assert [(row.start, row.end) for row in rows] == [(0, 3), (2, 5), (4, 7), (6, 9), (6.3, 9.3)]
+    for row in rows:
+        same(row, predictor((waveform[round(row.start * RATE) : round(row.end * RATE)], RATE)))
+
+
+def test_audio_shorter_than_a_window_has_a_timeline_of_one_row(predictor):
+    clip = (voice_like(1.2), RATE)
+    (row,) = predictor.timeline(clip)
+    assert row == predictor(clip)
+
+
+@pytest.mark.parametrize("block", [160, 4800, 100000])
+def test_a_stream_answers_like_a_timeline(predictor, block):
+    waveform = voice_like(7.1)
+    stream = predictor.stream(window=2, hop=0.5)
+    rows = [row for i in range(0, len(waveform), block) for row in stream.push(waveform[i : i + block])]
+    assert rows, "a stream answers while it runs"
+    rows += stream.flush()
+    expected = predictor.timeline((waveform, RATE), window=2, hop=0.5)
+    assert [(row.start, row.end) for row in rows] == [(row.start, row.end) for row in expected]
+    for row, other in zip(rows, expected, strict=True):
+        same(row, other)
+
+
+def test_a_stream_of_another_rate_answers_like_the_file(predictor):
+    waveform = voice_like(4, rate=48000)
+    stream = predictor.stream(window=2, hop=1, sampling_rate=48000)
+    rows = [row for i in range(0, len(waveform), 4800) for row in stream.push(waveform[i : i + 4800])] + stream.flush()
+    expected = predictor.timeline((waveform, 48000), window=2, hop=1)
+    assert len(rows) == len(expected)
+    for row, other in zip(rows, expected, strict=True):
+        same(row, other, tolerance=1e-3)
+
+
+@pytest.mark.parametrize("setting", [{"window": 0.05}, {"window": float("nan")}, {"hop": 0}, {"hop": -1}])
+def test_a_wrong_window_or_hop_is_named(predictor, setting):
+    (name,) = setting
+    with pytest.raises(Wav2SmallError, match=f"{name}="):
+        predictor.timeline((voice_like(1), RATE), **setting)
+
+
+MEMORY = """
+import resource, sys, wav2small
+predictor = wav2small.load()
+predictor.timeline(sys.argv[1], hop=5)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_length_of_a_timeline(tmp_path):
+    peaks = []
+    for minutes in (1, 20):
+        path = tmp_path / f"{minutes}.wav"
+        with soundfile.SoundFile(path, "w", RATE, 1) as file:
+            for i in range(minutes):
+                file.write(np.tile(voice_like(5, seed=i), 12))
+        done = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout))
+    whole_file_mb = 20 * 60 * RATE * 4 / 2**20
+    assert peaks[1] - peaks[0] < whole_file_mb / 4, f"{peaks} MB"
+
+
+def test_nothing_is_reported_and_nothing_left_behind(wav, tmp_path):
+    code = f"import wav2small; wav2small.load()({str(wav)!r}); import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, env={**environment, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "1"
+    assert not [path for path in tmp_path.rglob("*") if path != wav and path.is_file()]
+
+
+def test_no_torch_is_imported(wav):
+    code = (
+        f"import sys, wav2small; wav2small.load()({str(wav)!r}); "
+        "print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("no/such/folder", "neither a folder nor an id"),
+        ("./nowhere", "neither a folder nor an id"),
+        ("nobody/nothing", "cannot be loaded from the Hub"),
+    ],
+)
+def test_a_source_that_cannot_be_found_is_one_sentence(source, told):
+    with pytest.raises(Wav2SmallError, match=told) as error:
+        wav2small.load(source)
+    assert "\n" not in str(error.value)
+
+
+def broken_checkpoint(folder, **files):
+    (folder / "onnx").mkdir(parents=True)
+    for name, content in {"config.json": (BUNDLED / "config.json").read_text(), "onnx/model.onnx": "", **files}.items():
+        if content is not None:
+            (folder / name).write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"config.json": None}, "has no config.json"),
+        ({"onnx/model.onnx": None}, "has no onnx/model.onnx"),
+        ({"config.json": "{"}, "is not the config of a model"),
+        ({"config.json": '{"sampling_rate": 16000}'}, "is not the config of a model"),
+        ({"config.json": '{"sampling_rate": 16000, "id2label": {"0": "angry", "1": "sad", "2": "calm"}}'}, "labels"),
+        ({}, "is not an ONNX model"),
+    ],
+)
+def test_a_broken_checkpoint_is_named(tmp_path, files, told):
+    with pytest.raises(Wav2SmallError, match=told):
+        wav2small.load(broken_checkpoint(tmp_path / "broken", **files))
+
+
+def test_an_unknown_dtype_is_named():
+    with pytest.raises(Wav2SmallError, match="dtype='int3'"):
+        wav2small.load(dtype="int3")

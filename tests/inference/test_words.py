@@ -1,0 +1,270 @@
+"""Every answer has one plain word, by thresholds that were measured on the checkpoint's own answers."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import RATE, voice_like, write_corpus
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from loopback_hub import LoopbackHub
+from typer.testing import CliRunner
+
+import wav2small
+from wav2small import Prediction, Wav2SmallError
+from wav2small.cli.command import run
+from wav2small.cli.main import app
+from wav2small.inference.predictor import BUNDLED
+from wav2small.inference.words import FILE, LEVELS, REGIONS, UNSURE, Words, sentence
+from wav2small_training.evaluation.calibrate import Heard, calibrate, measure
+
+WORDS = [word for row in REGIONS.values() for word in row]
+finite = st.floats(-1e300, 1e300)
+thresholds = st.tuples(finite, finite).filter(lambda pair: pair[0] < pair[1])
+
+
+def column(word: str) -> int:
+    return next(row.index(word) for row in REGIONS.values() if word in row)
+
+
+def line(word: str) -> int:
+    return [word in row for row in REGIONS.values()].index(True)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A copy of the bundled checkpoint."""
+    return shutil.copytree(BUNDLED, tmp_path / "checkpoint")
+
+
+def test_nine_words_name_nine_regions():
+    assert len(set(WORDS)) == 9 and tuple(REGIONS) == LEVELS
+    assert REGIONS["middle"][1] == UNSURE
+
+
+@settings(deadline=None, max_examples=50)
+@given(thresholds, thresholds, finite, finite, finite)
+def test_every_answer_has_one_of_the_words_whatever_its_dominance(arousal, valence, a, d, v):
+    words = Words(arousal, valence, "")
+    assert words(a, d, v) in WORDS
+    assert words(a, d, v) == words(a, 0.5, v)
+
+
+@settings(deadline=None, max_examples=50)
+@given(thresholds, thresholds, finite, finite, finite)
+def test_more_arousal_never_goes_down_and_more_valence_never_goes_left(arousal, valence, a, v, more):
+    words = Words(arousal, valence, "")
+    here, up, right = words(a, 0, v), words(max(a, more), 0, v), words(a, 0, max(v, more))
+    assert line(up) >= line(here) and column(up) == column(here)
+    assert column(right) >= column(here) and line(right) == line(here)
+
+
+@settings(deadline=None, max_examples=50)
+@given(thresholds, thresholds)
+def test_both_thresholds_belong_to_the_middle_and_the_next_number_does_not(arousal, valence):
+    words = Words(arousal, valence, "")
+    for a in arousal:
+        for v in valence:
+            assert words(a, 0, v) == UNSURE
+    assert words(np.nextafter(arousal[0], -np.inf), 0, valence[0]) == "quiet"
+    assert words(np.nextafter(arousal[1], np.inf), 0, valence[0]) == "energetic"
+    assert words(arousal[0], 0, np.nextafter(valence[0], -np.inf)) == "displeased"
+    assert words(arousal[0], 0, np.nextafter(valence[1], np.inf)) == "pleased"
+
+
+@settings(deadline=None, max_examples=50)
+@given(thresholds, thresholds, st.text())
+def test_what_is_written_is_what_is_read(tmp_path_factory, arousal, valence, measured_on):
+    folder = tmp_path_factory.getbasetemp()
+    Words(arousal, valence, measured_on).write(folder)
+    assert Words.read(folder) == Words(arousal, valence, measured_on)
+
+
+@pytest.mark.parametrize("pair", [(0.5, 0.5), (0.7, 0.3), (float("nan"), 0.5), (0.5, float("inf"))])
+def test_thresholds_must_rise(pair):
+    with pytest.raises(Wav2SmallError, match="thresholds of valence must rise"):
+        Words((0.3, 0.7), pair, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no JSON", "[]", "{}", '{"arousal": [0.3], "valence": [0.2, 0.6], "measured_on": ""}',
+        '{"arousal": ["a", "b"], "valence": [0.2, 0.6], "measured_on": ""}',
+        '{"arousal": [0.7, 0.3], "valence": [0.2, 0.6], "measured_on": ""}',
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_named_with_its_mend(checkpoint, content):
+    (checkpoint / FILE).write_text(content)
+    with pytest.raises(Wav2SmallError, match=r"words\.json holds no thresholds .*wav2small calibrate"):
+        wav2small.load(checkpoint)
+
+
+def test_a_checkpoint_without_the_file_answers_without_words(checkpoint, wav, examples):
+    (checkpoint / FILE).unlink()
+    predictor = wav2small.load(checkpoint)
+    assert predictor.words is None
+    for source in (wav, examples / "silence.flac"):
+        assert predictor(source).word is None
+    with pytest.raises(Wav2SmallError, match="wav2small calibrate"):
+        predictor(wav).describe()
+    output = CliRunner().invoke(app, ["predict", str(wav), "--model", str(checkpoint), "--format", "csv"]).output
+    (row,) = csv.DictReader(io.StringIO(output))
+    assert row["word"] == ""
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "q8", "q4"])
+def test_all_files_of_a_checkpoint_share_its_words(dtype, wav):
+    predictor = wav2small.load(dtype=dtype)
+    answer = predictor(wav)
+    assert predictor.words == Words.read(BUNDLED)
+    assert answer.word == predictor.words(answer.arousal, answer.dominance, answer.valence)
+    assert answer.word in str(answer)
+
+
+def test_silence_is_called_silence_over_time_too(examples):
+    predictor = wav2small.load()
+    assert predictor(examples / "silence.flac").word == "silence"
+    loud, quiet = voice_like(2), np.zeros(2 * RATE, np.float32)
+    words = [row.word for row in predictor.timeline((np.concatenate([loud, quiet]), RATE), window=1.0, hop=1.0)]
+    assert words[2:] == ["silence"] * 2 and set(words[:2]) <= set(WORDS)
+
+
+def test_every_word_makes_its_own_sentence_that_says_its_levels():
+    sentences = {word: sentence(word) for word in [*WORDS, "silence"]}
+    assert len(set(sentences.values())) == 10
+    assert sentences["tense"].startswith("The voice sounds tense (arousal high, valence low")
+    assert sentences[UNSURE].startswith("Nothing stands out")
+    assert wav2small.load()((np.zeros(RATE, np.float32), RATE)).describe() == sentences["silence"]
+
+
+def test_every_format_carries_the_word(wav, tmp_path):
+    from pyarrow import parquet
+
+    expected = wav2small.load()(wav).word
+    for name in ("out.csv", "out.json", "out.parquet", "out.txt"):
+        assert CliRunner().invoke(app, ["predict", str(wav), "--output", str(tmp_path / name)]).exit_code == 0
+    (row,) = csv.DictReader((tmp_path / "out.csv").open())
+    (record,) = json.loads((tmp_path / "out.json").read_text())
+    (cells,) = parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    header, line = (tmp_path / "out.txt").read_text().splitlines()
+    assert row["word"] == record["word"] == cells["word"] == expected
+    assert header.split()[-1] == "word" and line.split()[-1] == expected
+
+
+def test_a_plot_names_the_regions(wav, tmp_path):
+    path = tmp_path / "plot.svg"
+    assert CliRunner().invoke(app, ["predict", str(wav), "--plot", str(path)]).exit_code == 0
+    drawn = set(re.findall(r"<!-- ([a-z]+) -->", path.read_text()))
+    assert set(WORDS) <= drawn
+
+
+def test_calibration_takes_the_tenth_and_the_ninetieth_percentile(checkpoint, tmp_path):
+    folder = write_corpus(tmp_path / "readers", clips=30)  # shorter than every crop
+    predictor = wav2small.load(checkpoint)
+    answers = np.array([predictor(path).as_array() for path in sorted(folder.glob("*.flac"))])
+    calibrate(checkpoint, [folder], [])
+    words = Words.read(checkpoint)
+    assert words.arousal == pytest.approx(np.quantile(answers[:, 0], [0.1, 0.9]), abs=1e-3)
+    assert words.valence == pytest.approx(np.quantile(answers[:, 2], [0.1, 0.9]), abs=1e-3)
+    assert "30 clips of readers" in words.measured_on
+    first = (checkpoint / FILE).read_bytes()
+    calibrate(checkpoint, [folder], [])
+    assert (checkpoint / FILE).read_bytes() == first, "the same recordings gave other thresholds"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(20, 60), st.integers(20, 300))
+def test_each_folder_counts_the_same_whatever_its_size(few, many):
+    def heard(first: float, clips: int) -> Heard:
+        values = np.linspace(first, first + 1, clips)
+        return Heard(Path("voices"), [Prediction(x, 0, x, 0, 1, False) for x in values], [""] * clips)
+
+    words = measure([heard(0, few), heard(2, many)])  # a tenth of both is a fifth of the lower one
+    assert words.arousal == words.valence == pytest.approx((0.2, 2.8), abs=2e-3)
+
+
+def test_the_command_shows_what_the_words_say_by_folder_and_emotion(checkpoint, tmp_path):
+    readers = write_corpus(tmp_path / "readers", clips=20)
+    actors = tmp_path / "actors"
+    actors.mkdir()
+    soundfile.write(actors / "a.wav", voice_like(2), RATE)
+    soundfile.write(actors / "b.wav", voice_like(7, seed=1), RATE)
+    soundfile.write(actors / "silent.wav", np.zeros(RATE), RATE)
+    (actors / "metadata.csv").write_text("file_name,emotion\na.wav,anger\nb.wav,joy\nsilent.wav,joy\n")
+    result = CliRunner().invoke(app, ["calibrate", str(checkpoint), str(readers), "--check", str(actors)])
+    assert result.exit_code == 0, result.output
+    table = [[cell.strip() for cell in text.split("|")[1:-1]] for text in result.output.splitlines()]
+    assert table[0] == ["%", "clips", *WORDS]
+    assert [row[:2] for row in table[2:]] == [["readers", "20"], ["actors", "2"], ["- anger", "1"], ["- joy", "1"]]
+    for row in table[2:]:
+        assert sum(map(int, row[2:])) == pytest.approx(100, abs=4)
+
+
+def test_what_cannot_be_calibrated_is_told_and_changes_nothing(checkpoint, tmp_path, capsys):
+    few, before = write_corpus(tmp_path / "few", clips=4), (checkpoint / FILE).read_bytes()
+    for arguments, told in (
+        ([checkpoint, few], "few holds 4 clips with sound: 20 are the fewest"),
+        ([tmp_path / "none", few], "none is no folder: calibrate a local checkpoint"),
+        ([few, few], "few has no config.json: it is not a complete checkpoint"),
+    ):
+        with pytest.raises(SystemExit):
+            run(lambda arguments=arguments: app(["calibrate", *map(str, arguments)], standalone_mode=False))
+        assert told in capsys.readouterr().err
+    assert (checkpoint / FILE).read_bytes() == before
+
+
+def test_a_download_brings_the_words_along(checkpoint, tmp_path, wav):
+    code = """
+import json, sys
+import wav2small
+from huggingface_hub import HfApi
+for name, ignored in (("lab/worded", None), ("lab/wordless", "words.json")):
+    HfApi().create_repo(name)
+    HfApi().upload_folder(repo_id=name, folder_path=sys.argv[1], ignore_patterns=ignored)
+print(json.dumps([wav2small.load(name, dtype="q8")(sys.argv[2]).word for name in ("lab/worded", "lab/wordless")]))
+"""
+    with LoopbackHub() as hub:
+        words = hub.run(code, tmp_path, str(checkpoint), str(wav), token="hf_alice")
+    assert words == [wav2small.load(dtype="q8")(wav).word, None]
+
+
+@pytest.mark.export
+def test_an_export_keeps_the_words(checkpoint, tmp_path):
+    from wav2small_training.exporters.export import export
+
+    export(str(checkpoint), tmp_path / "out")
+    assert Words.read(tmp_path / "out") == Words.read(checkpoint) == Words.read(BUNDLED)
+
+
+def shares(predictor, corpus, emotion: str | None = None) -> Counter:
+    rows = [row for row in csv.DictReader((corpus / "metadata.csv").open()) if emotion in (None, row.get("emotion"))]
+    words = Counter(predictor(corpus / row["file_name"]).word for row in rows[:: max(1, len(rows) // 60)])
+    return Counter({word: count / words.total() for word, count in words.items()})
+
+
+def test_ordinary_reading_is_mostly_unsure(speech):
+    found = shares(wav2small.load(), speech / "librispeech_mini")
+    assert found[UNSURE] > 0.5 and found.most_common(1)[0][0] == UNSURE
+
+
+@pytest.mark.parametrize(
+    ("emotion", "heard_as", "not_as"),
+    [
+        ("anger", {"tense", "energetic"}, "low"),
+        ("happiness", {"excited", "energetic", "pleased"}, "low"),
+        ("sadness", {"subdued", "displeased", "quiet"}, "high"),
+        ("boredom", {"subdued", "quiet", "calm", "displeased"}, "high"),
+    ],
+)
+def test_acted_emotion_is_named(speech, emotion, heard_as, not_as):
+    found = shares(wav2small.load(), speech / "emodb", emotion)
+    assert sum(found[word] for word in heard_as) > 0.5
+    assert sum(found[word] for word in REGIONS[not_as]) < 0.15

@@ -1,0 +1,158 @@
+"""Any audio becomes 16 kHz mono float32, or one sentence names it and the mend."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import RATE, voice_like
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wav2small import Wav2SmallError
+from wav2small.models.audio import name, read, stream
+
+
+def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "tolerance"),
+    [
+        ("wav", "PCM_16", 1e-4),
+        ("wav", "PCM_24", 1e-6),
+        ("wav", "FLOAT", 0),
+        ("wav", "PCM_U8", 1e-2),
+        ("flac", "PCM_16", 1e-4),
+        ("ogg", "VORBIS", 0.1),
+        ("mp3", "MPEG_LAYER_III", 0.1),
+        ("aiff", "PCM_16", 1e-4),
+    ],
+)
+def test_every_format_gives_the_samples(tmp_path, suffix, subtype, tolerance):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, tone(RATE), RATE, subtype=subtype)
+    waveform = read(path)
+    assert waveform.dtype == np.float32 and waveform.ndim == 1
+    assert abs(len(waveform) - RATE) <= 1200  # MP3 pads its frames
+    if tolerance < 0.1:
+        np.testing.assert_allclose(waveform, tone(RATE), atol=tolerance)
+    else:
+        assert np.corrcoef(waveform[2000:12000], tone(RATE)[2000:12000])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
+def test_any_rate_is_resampled_to_the_same_tone(tmp_path, rate):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(rate), rate)
+    waveform = read(path)
+    assert abs(len(waveform) - RATE) <= 2
+    middle = slice(1000, 15000)  # the filter rings at the ends
+    np.testing.assert_allclose(waveform[middle], tone(RATE)[middle], atol=2e-3)
+
+
+def test_six_channels_become_their_mean(tmp_path):
+    path = tmp_path / "a.wav"
+    channels = np.stack([tone(RATE, hz=200 * (i + 1)) for i in range(6)], axis=1)
+    soundfile.write(path, channels, RATE, subtype="FLOAT")
+    np.testing.assert_allclose(read(path), channels.mean(axis=1), atol=1e-6)
+
+
+def test_path_string_bytes_file_object_and_array_are_the_same_audio(wav):
+    expected, rate = soundfile.read(wav, dtype="float32")
+    content = wav.read_bytes()
+    for source in (wav, str(wav), content, bytearray(content), io.BytesIO(content), (expected, rate)):
+        np.testing.assert_array_equal(read(source), expected)
+    with wav.open("rb") as file:
+        np.testing.assert_array_equal(read(file), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8])
+def test_integers_are_scaled_by_the_range_of_their_type(dtype):
+    info = np.iinfo(dtype)
+    middle = (info.min + info.max + 1) // 2
+    waveform = read((np.array([info.min, middle, info.max], dtype), RATE))
+    np.testing.assert_allclose(waveform, [-1, 0, 1], atol=0.01)
+
+
+def test_a_truncated_recording_gives_what_is_there(tmp_path, wav):
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(wav.read_bytes()[:20044])
+    np.testing.assert_array_equal(read(cut), read(wav)[:10000])
+
+
+@settings(deadline=None, max_examples=25)
+@given(samples=st.integers(1, 400_000), rate=st.sampled_from([8000, 16000, 44100]))
+def test_blocks_put_together_are_the_whole(samples, rate):
+    signal = np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
+    whole = read((signal, rate))
+    np.testing.assert_array_equal(np.concatenate(list(stream((signal, rate)))), whole)
+    assert abs(len(whole) - samples * RATE / rate) <= 1
+
+
+def bad_files(folder, good):
+    """Every bad file with what the message must say."""
+    flac = folder / "cut.flac"
+    soundfile.write(flac, voice_like(2), RATE)
+    flac.write_bytes(flac.read_bytes()[:300])
+    broken = np.zeros(RATE, np.float32)
+    broken[8000] = np.nan
+    soundfile.write(folder / "nan.wav", broken, RATE, subtype="FLOAT")
+    broken[8000] = np.inf
+    soundfile.write(folder / "inf.wav", broken, RATE, subtype="FLOAT")
+    soundfile.write(folder / "zero.wav", np.zeros(0, np.float32), RATE)
+    (folder / "text.wav").write_text("this is no audio, whatever its name says\n" * 20)
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "headerless.raw").write_bytes(good.read_bytes()[44:])
+    (folder / "folder.wav").mkdir()
+    return {
+        "missing.wav": "no such file",
+        "empty.wav": r"empty \(0 bytes\)",
+        "text.wav": "not readable audio .*: convert it to WAV, FLAC, OGG or MP3",
+        "headerless.raw": "not readable audio",
+        "zero.wav": "holds no samples",
+        "nan.wav": "NaN or infinite samples, the first at 0.500 s",
+        "inf.wav": "NaN or infinite samples, the first at 0.500 s",
+        "cut.flac": "cut.flac",
+        "folder.wav": "is not a file",
+    }
+
+
+def test_every_bad_file_is_one_sentence_that_names_it(tmp_path, wav):
+    for file, told in bad_files(tmp_path, wav).items():
+        with pytest.raises(Wav2SmallError, match=told) as error:
+            read(tmp_path / file)
+        assert file in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ((np.zeros((2, 16000)), RATE), "transpose"),
+        ((np.zeros((2, 3, 4)), RATE), "transpose"),
+        ((np.zeros(0), RATE), "no samples"),
+        ((np.zeros(100), 0), "rate"),
+        ((np.zeros(100), 44100.5), "rate"),
+        ((np.zeros(100), "16000"), "rate"),
+        ((np.zeros(100, complex), RATE), "floats or signed integers"),
+        ((np.zeros(100),), "with its rate"),
+        (np.zeros(100), "a path, bytes, a file object"),
+        (None, "a path, bytes, a file object"),
+        (b"", "empty"),
+        (b"nonsense", "not readable audio"),
+    ],
+)
+def test_a_wrong_source_is_told_what_it_should_be(source, told):
+    with pytest.raises(Wav2SmallError, match=told):
+        read(source)
+
+
+def test_a_source_has_a_name_for_errors(wav):
+    assert name(wav) == str(wav)
+    assert name(b"") == "<bytes>"
+    assert name((np.zeros(1), 1)) == "<array>"
+    assert name(io.BytesIO()) == "<file object>"
+    with wav.open("rb") as file:
+        assert name(file) == str(wav)

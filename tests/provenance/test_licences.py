@@ -1,0 +1,142 @@
+"""A result may do what all of its parts allow, and says what forbids the rest."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wav2small import Wav2SmallError
+from wav2small.provenance.licences import RESULTS, TABLE, Credit, check, derive, find, get, published
+
+SHARED = [licence for licence in TABLE if licence.derivatives]
+parts = st.lists(st.sampled_from([licence.id for licence in SHARED]), min_size=1, max_size=5)
+
+
+def named(*licences: str) -> list[tuple[str, str]]:
+    return [(f"part {i}", licence) for i, licence in enumerate(licences)]
+
+
+@pytest.mark.parametrize(
+    ("licences", "result"),
+    [
+        (["CC0-1.0", "public domain"], "CC0-1.0"),
+        (["MIT", "CC0-1.0"], "MIT"),
+        (["mit", "apache-2.0"], "Apache-2.0"),
+        (["MIT", "CC BY 4.0", "cc0-1.0", "CC-BY-3.0"], "CC-BY-4.0"),
+        (["MIT", "cc-by-nc-4.0"], "CC-BY-NC-4.0"),
+        (["Apache-2.0", "CC-BY-SA-3.0"], "CC-BY-SA-4.0"),
+        (["CC-BY-NC-SA-4.0", "MIT", "CC-BY-4.0"], "CC-BY-NC-SA-4.0"),
+        (["CC-BY-SA-4.0", "CC-BY-NC-3.0"], "CC-BY-NC-SA-4.0"),
+        (["odbl", "CC-BY-4.0"], "ODbL-1.0"),
+        (["MIT", "research-only"], "LicenseRef-research-only"),
+        (["CC-BY-NC-SA-4.0", "research-only"], "LicenseRef-research-only-share-alike"),
+    ],
+)
+def test_each_restriction_carries_through(licences, result):
+    assert derive(named(*licences)) == result
+
+
+@pytest.mark.parametrize(
+    ("licences", "told"),
+    [
+        (["MIT", None], "part 1 has no known licence: .*`licence:` in the recipe"),
+        (["MIT", "other"], r"part 1 has a licence that is not known here \('other'\)"),
+        (["meralion-public-licence", "MIT"], "part 0 has a licence that is not known here"),
+        (["openrail"], "not known here"),
+        (["MIT", "CC-BY-NC-ND-4.0"], "part 1 is CC-BY-NC-ND-4.0, which allows no derivatives"),
+        (["MIT", "odbl", "CC-BY-SA-4.0"], r"ask for together: part 1 \(ODbL-1.0\), part 2 \(CC-BY-SA-4.0\)"),
+        (["odbl", "CC-BY-NC-4.0"], r"ask for together: part 0 \(ODbL-1.0\), part 1 \(CC-BY-NC-4.0\)"),
+        ([], "nothing is said of what it was made from"),
+    ],
+)
+def test_what_leaves_no_licence_is_named(licences, told):
+    with pytest.raises(Wav2SmallError, match=told) as error:
+        derive(named(*licences))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("wished", "licences"),
+    [
+        ("Apache-2.0", ["MIT"]),
+        ("CC-BY-4.0", ["MIT", "Apache-2.0"]),
+        ("cc-by-sa-4.0", ["CC-BY-4.0"]),
+        ("CC-BY-NC-ND-4.0", ["CC-BY-4.0"]),
+        ("CC-BY-3.0", ["CC-BY-4.0"]),
+    ],
+)
+def test_a_stricter_licence_may_be_chosen(wished, licences):
+    check(wished, named(*licences))
+
+
+@pytest.mark.parametrize(
+    ("wished", "licences", "told"),
+    [
+        ("Apache-2.0", ["MIT", "CC-BY-NC-SA-4.0"], "part 1 is CC-BY-NC-SA-4.0, which forbids commercial use"),
+        ("CC-BY-NC-4.0", ["CC-BY-NC-SA-4.0"], "asks for its own kind of licence"),
+        ("CC-BY-NC-SA-4.0", ["MIT", "CC-BY-SA-4.0"], "part 1 .* asks for CC-BY-SA-4.0 and nothing stricter"),
+        ("MIT", ["Apache-2.0", "MIT"], "part 0 is Apache-2.0, which asks that its notices are kept"),
+        ("Apache-2.0", ["MIT", "CC-BY-4.0"], "part 1 is CC-BY-4.0, which asks for attribution"),
+        ("CC-BY-NC-4.0", ["research-only"], "part 0 is LicenseRef-research-only, which allows research only"),
+        ("our own", ["MIT"], "the result has a licence that is not known here"),
+    ],
+)
+def test_a_freer_licence_is_refused_and_the_part_that_forbids_it_named(wished, licences, told):
+    with pytest.raises(Wav2SmallError, match=told):
+        check(wished, named(*licences))
+
+
+@given(parts)
+def test_the_derived_licence_may_always_be_given_and_no_freer_one(licences):
+    known = named(*licences)
+    try:
+        derived = derive(known)
+    except Wav2SmallError:
+        return
+    check(derived, known)
+    strict = get(("derived", derived))
+    for part in known:
+        assert not get(part).refuses(strict)
+    for freer in RESULTS[: RESULTS.index(strict)]:
+        with pytest.raises(Wav2SmallError):
+            check(freer.id, known)
+
+
+@given(parts, parts)
+def test_a_chain_of_steps_gives_the_licence_of_all_parts_at_once(first, second):
+    def outcome(*licences):
+        try:
+            return derive(named(*licences))
+        except Wav2SmallError:
+            return None
+
+    between = outcome(*first)
+    assert (between and outcome(between, *second)) == outcome(*first, *second)
+
+
+@given(st.sampled_from(TABLE), st.data())
+def test_spelling_does_not_matter(licence, data):
+    spelled = data.draw(st.sampled_from([licence.id, licence.id.lower(), licence.id.upper(), f" {licence.id}\n"]))
+    assert find(spelled) is licence
+    assert find(licence.id.replace("-", " ")) is licence
+
+
+def test_words_say_what_is_asked():
+    assert find("CC-BY-NC-SA-4.0").words() == "no commercial use, name the source, share alike"
+    assert find("MIT").words() == "any use, keep its notices"
+    assert find("CC-BY-ND-4.0").words().startswith("no derivatives")
+    assert all(licence.credit is Credit.NONE for licence in TABLE if licence.words() == "any use")
+
+
+@pytest.mark.parametrize(
+    ("source", "licence"),
+    [
+        ("audeering/wav2small", "CC-BY-NC-SA-4.0"),
+        ("audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim", "CC-BY-NC-SA-4.0"),
+        ("3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes", "MIT"),
+        ("3loi/SER-Odyssey-Baseline-WavLM-Arousal", "MIT"),
+        ("3loi/another", None),
+        ("someone/wav2vec2-large-robust-12-ft-emotion-msp-dim", None),
+    ],
+)
+def test_the_licence_is_known_for_the_published_models_alone(source, licence):
+    assert published(source) == licence

@@ -1,0 +1,383 @@
+"""A checkpoint knows what it was made from; its licence follows from that, and nothing else can be claimed."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, write_card, write_corpus
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback_hub import LoopbackHub
+
+from wav2small import Wav2SmallError
+from wav2small.inference.predictor import BUNDLED
+from wav2small.provenance.licences import TABLE, derive, published
+from wav2small.provenance.provenance import AUDIO, FILE, Link, Provenance, code_version, link, read, write
+
+COMMAND = Path(sys.executable).with_name("wav2small")
+TEACHER = Provenance(
+    step="train",
+    name="a teacher",
+    corpora=[Link("its-speech", "CC-BY-NC-SA-4.0", "training"), Link("its-noise", "CC0-1.0", "noise")],
+)
+
+
+def student(**more) -> Provenance:
+    values = {
+        "step": "distill",
+        "name": "a student",
+        "teachers": [Link("org/teacher", "CC-BY-NC-SA-4.0", "teacher", "abc123", provenance=TEACHER)],
+        "corpora": [Link("speech", "CC-BY-4.0", "training", clips=12, hours=0.5, credit="Speech (Someone 2020)")],
+        "recipe": {"name": "test", "sha256": "0" * 64, "steps": 7},
+        "evaluation": {"ccc": [0.5, 0.4, 0.3]},
+    }
+    return Provenance(**(values | more))
+
+
+# ---- the licence follows ----
+
+
+def test_the_licence_carries_through_teachers_corpora_and_parents():
+    assert student().licence == "CC-BY-NC-SA-4.0"
+    assert student(teachers=[]).licence == "CC-BY-4.0"
+    further = Provenance(step="distill", name="x", parent=Link("s", student().licence, "parent", provenance=student()))
+    assert further.licence == "CC-BY-NC-SA-4.0"
+
+
+@pytest.mark.parametrize("use", AUDIO)
+def test_all_that_shapes_the_weights_counts_and_evaluation_data_does_not(use):
+    made = student(teachers=[], corpora=[Link("speech", "MIT", "training"), Link("other", "CC-BY-NC-4.0", use)])
+    assert made.licence == ("MIT" if use == "evaluation" else "CC-BY-NC-4.0")
+
+
+def test_an_unknown_licence_is_an_error_that_names_the_link():
+    with pytest.raises(Wav2SmallError, match=r"a student: other has no known licence.*`licence:` in the recipe"):
+        student(corpora=[Link("other", None, "training")])
+    assert student(corpora=[Link("other", None, "evaluation")]).corpora[0].licence is None
+
+
+def test_the_link_that_forbids_a_licence_is_named_however_deep_it_lies():
+    deep = Provenance(step="export", name="deep", parent=Link("s", student().licence, "parent", provenance=student()))
+    with pytest.raises(Wav2SmallError, match=r"deep: it cannot be Apache-2\.0: the training its-speech is CC-BY-NC-SA"):
+        deep.check("apache-2.0")
+    deep.check("cc-by-nc-sa-4.0")
+
+
+def test_the_chain_is_walked_from_the_checkpoint_down():
+    assert [each.id for each in student().links()] == ["org/teacher", "its-speech", "its-noise", "speech"]
+    assert [each.id for each in student().roots()] == ["its-speech", "its-noise", "speech"]
+
+
+def test_attributions_name_each_part_that_asks_for_it_once():
+    speech = {"id": "speech", "licence": "CC-BY-4.0", "credit": "Speech (Someone 2020)"}
+    made = student(corpora=[Link(**speech, use="training"), Link(**speech, use="calibration")])
+    assert made.attributions() == [
+        "its-speech (CC-BY-NC-SA-4.0): training",
+        "Speech (Someone 2020) (CC-BY-4.0): training, calibration",
+    ]
+
+
+# ---- the file ----
+
+links = st.builds(
+    Link,
+    id=st.text(min_size=1),
+    licence=st.sampled_from([licence.id for licence in TABLE if licence.derivatives and "ODbL" not in licence.id]),
+    use=st.sampled_from(AUDIO),
+    revision=st.none() | st.text(),
+    clips=st.none() | st.integers(0, 10**9),
+    hours=st.none() | st.floats(0, 1e6),
+    credit=st.none() | st.text(),
+)
+
+
+@given(st.lists(links), st.dictionaries(st.text(), st.integers() | st.text()))
+def test_what_is_written_is_read_again(corpora, evaluation):
+    made = student(corpora=corpora, evaluation=evaluation)
+    assert Provenance.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+
+
+def written(folder: Path, change=lambda values: None) -> Path:
+    """A folder with the provenance of a student, changed by hand."""
+    write(student(), folder)
+    values = json.loads((folder / FILE).read_text())
+    change(values)
+    (folder / FILE).write_text(json.dumps(values))
+    return folder
+
+
+def test_a_folder_keeps_it_and_tells_which_code_wrote_it(tmp_path):
+    made = read(written(tmp_path))
+    assert made == student(date=made.date)
+    assert made.date.endswith("Z") and made.code == code_version()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE], "something else was left"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda v: v.update(licence="Apache-2.0"), "its licence is Apache-2.0, but CC-BY-NC-SA-4.0 follows"),
+        (lambda v: v["teachers"][0].update(licence="MIT"), "the licence of org/teacher is not that of its provenance"),
+        (lambda v: v["teachers"][0]["provenance"].update(licence="MIT"), "a teacher says that its licence is MIT"),
+        (lambda v: v["corpora"][0].update(licence="secret"), "speech has a licence that is not known here"),
+        (lambda v: v["corpora"][0].update(use="fun"), "use is 'fun'"),
+        (lambda v: v["corpora"][0].update(clips="many"), "clips is 'many'"),
+        (lambda v: v.update(format=2), "of format 2, and this wav2small reads 1: install a newer one"),
+        (lambda v: v.update(format=None), "format is None"),
+        (lambda v: v.pop("name"), "name is None"),
+        (lambda v: v.update(colour="red"), "colour"),
+        (lambda v: v.update(teachers=3), "not a provenance that can be read"),
+        (lambda v: v.update(evaluation=[]), r"evaluation is \[\]"),
+    ],
+)
+def test_a_file_that_cannot_be_relied_upon_is_refused_in_one_sentence(tmp_path, change, told):
+    with pytest.raises(Wav2SmallError, match=told) as error:
+        read(written(tmp_path, change))
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_and_a_broken_file_are_told(tmp_path):
+    with pytest.raises(Wav2SmallError, match=r"has no provenance\.json"):
+        read(tmp_path)
+    (tmp_path / FILE).write_text("{")
+    with pytest.raises(Wav2SmallError, match="not a provenance that can be read"):
+        read(tmp_path)
+    with pytest.raises(Wav2SmallError, match="there is no folder"):
+        write(student(), tmp_path / "nowhere")
+
+
+# ---- what is known of a model ----
+
+
+def test_a_model_with_a_provenance_brings_it_along(tmp_path):
+    found = link(str(written(tmp_path)), "parent")
+    assert (found.id, found.licence, found.provenance) == (tmp_path.name, "CC-BY-NC-SA-4.0", read(tmp_path))
+    with pytest.raises(Wav2SmallError, match=r"is CC-BY-NC-SA-4\.0, not MIT"):
+        link(str(tmp_path), "parent", licence="MIT")
+
+
+@pytest.mark.parametrize(
+    ("config", "licence"),
+    [
+        ("{}", None),
+        ("no config", None),
+        ('{"_name_or_path": "audeering/wav2small"}', "CC-BY-NC-SA-4.0"),
+        ('{"_name_or_path": "audeering/another"}', None),
+        ('{"members": [{"source": "a", "licence": "MIT"}, {"source": "b", "licence": "CC-BY-4.0"}]}', "CC-BY-4.0"),
+        ('{"members": [{"source": "a", "licence": "MIT"}, {"source": "b", "licence": null}]}', None),
+    ],
+)
+def test_without_one_its_config_may_tell(tmp_path, config, licence):
+    (tmp_path / "config.json").write_text(config)
+    assert link(str(tmp_path), "teacher").licence == licence
+    assert link(str(tmp_path), "teacher", licence=licence or "MIT").licence == (licence or "MIT")
+
+
+def test_a_card_tells_before_the_name_that_a_model_was_loaded_by(tmp_path):
+    (tmp_path / "config.json").write_text('{"_name_or_path": "3loi/SER-Odyssey-Baseline-WavLM-Arousal"}')
+    write_card(tmp_path, "cc-by-nc-4.0")
+    assert link(str(tmp_path), "teacher").licence == "CC-BY-NC-4.0"
+    write_card(tmp_path, "other")
+    with pytest.raises(Wav2SmallError, match=r"has a licence that is not known here \('other'\)"):
+        student(teachers=[link(str(tmp_path), "teacher")])
+    (tmp_path / "README.md").write_text("---\nlicense: [\n---\n")
+    with pytest.raises(Wav2SmallError, match=r"README\.md has front matter that is not YAML") as error:
+        link(str(tmp_path), "teacher")
+    assert "\n" not in str(error.value)
+
+
+CONVERT = """
+import json, sys
+from pathlib import Path
+from wav2small.convert.student import convert
+from wav2small.models.errors import Wav2SmallError
+from wav2small.provenance.provenance import read
+convert("audeering/wav2small", Path("ours"))
+try:
+    convert("someone/copy", Path("copy"))
+except Wav2SmallError as error:
+    print(json.dumps([read("ours").to_dict(), str(error), Path("copy").exists()]))
+"""
+
+
+def test_a_published_model_is_converted_with_its_commit_and_licence_and_one_of_unknown_licence_is_not(tmp_path):
+    reference = pytest.importorskip("reference.wav2small")
+    from safetensors.torch import save
+
+    weights = save(reference.random_weights("gram"))
+    with LoopbackHub() as hub:
+        files = {"model.safetensors": weights, "config.json": b"{}"}
+        sha = hub.put("models", "audeering/wav2small", files).refs["main"].sha
+        hub.put("models", "someone/copy", files)
+        made, told, left = hub.run(CONVERT, tmp_path)
+    assert (made["step"], made["licence"]) == ("convert", "CC-BY-NC-SA-4.0")
+    parent = {"id": "audeering/wav2small", "licence": "CC-BY-NC-SA-4.0", "use": "parent", "revision": sha}
+    assert made["parent"] == parent
+    assert told.startswith("nothing says what licence someone/copy has: name it with --licence") and not left
+
+
+# ---- training ----
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
+
+    place = tmp_path_factory.mktemp("provenance")
+    Wav2SmallForAudioClassification(Wav2SmallConfig(channels=2)).save_pretrained(place / "teacher")
+    write(TEACHER, place / "teacher")
+    write_corpus(place / "speech", 12, bad=1)
+    write_corpus(place / "noise", 4)
+    return place
+
+
+def recipe(place: Path, **more):
+    from wav2small_training.recipe import Recipe
+
+    speech = {"source": str(place / "speech"), "licence": "cc-by-4.0", "credit": "Speech (Someone 2020)"}
+    noise = {"noise": 0.5, "noise_folder": str(place / "noise"), "noise_licence": "CC-BY-3.0"}
+    held = {"source": str(place / "noise"), "licence": "unknown"}
+    values = {
+        "name": "test",
+        "teacher": str(place / "teacher"),
+        "corpora": [speech | {"where": {"split": "train"}}],
+        "evaluation": {"corpora": [held], "clips": 4, "every": 1},
+        "student": {"config": {"channels": 2}},
+        "augmentation": noise,
+        "steps": 1,
+        "batch": 4,
+        "crop_seconds": 0.5,
+        "workers": 0,
+        "output": str(place / "run"),
+    }
+    return Recipe.model_validate(values | more)
+
+
+def test_a_distilled_student_is_saved_with_all_it_was_made_from(place):
+    from wav2small_training.distillation.distill import distill
+
+    distill(recipe(place))
+    for name in ("best", "last"):
+        made = read(place / "run" / name)
+        assert (made.step, made.licence) == ("distill", "CC-BY-NC-SA-4.0")
+        (teacher,) = made.teachers
+        assert (teacher.id, teacher.provenance) == ("teacher", read(place / "teacher"))
+        parts = [(each.id, each.licence, each.use, each.clips, each.hours) for each in made.corpora]
+        assert parts == [
+            ("speech", "CC-BY-4.0", "training", 7, 0.002),
+            ("noise", "unknown", "evaluation", 4, 0.001),
+            ("noise", "CC-BY-3.0", "noise", 4, 0.001),
+        ]
+        assert made.recipe["sha256"] == hashlib.sha256((place / "run" / "recipe.yaml").read_bytes()).hexdigest()
+        assert made.recipe["steps"] == 1 and set(made.evaluation) == {"step", "ccc_to_targets"}
+    with pytest.raises(Wav2SmallError, match="its-speech is CC-BY-NC-SA"):
+        made.check("Apache-2.0")
+
+
+def test_the_teacher_of_annotations_is_that_of_the_student(place):
+    from wav2small_training.data.provenance import of_student
+    from wav2small_training.distillation.annotate import annotate
+
+    annotate(recipe(place), place / "answers")
+    assert read(place / "answers").step == "annotate"
+    taught = of_student(recipe(place, teacher=None, annotations=str(place / "answers")))
+    assert taught.teachers == of_student(recipe(place)).teachers
+
+
+@pytest.mark.parametrize(
+    ("licence", "told"),
+    [("CC-BY-NC-ND-4.0", "speech is CC-BY-NC-ND-4.0, which allows no derivatives"), ("mine", "not known here")],
+)
+def test_a_recipe_without_a_licence_for_its_student_stops_before_it_begins(place, licence, told):
+    from wav2small_training.distillation.annotate import annotate
+    from wav2small_training.distillation.distill import distill
+
+    bad = recipe(place, output=str(place / "never"), corpora=[{"source": str(place / "speech"), "licence": licence}])
+    with pytest.raises(Wav2SmallError, match=told):
+        distill(bad)
+    with pytest.raises(Wav2SmallError, match=told):
+        annotate(bad, place / "never")
+    assert not (place / "never").exists()
+
+
+def test_a_student_goes_on_from_a_parent_and_keeps_its_chain(place):
+    from wav2small_training.data.provenance import of_student
+
+    made = of_student(recipe(place, student={"start": str(place / "teacher")}))
+    assert made.parent == Link("teacher", TEACHER.licence, "parent", provenance=read(place / "teacher"))
+
+
+@pytest.mark.parametrize(("name", "licence"), [("paper", "CC-BY-NC-SA-4.0"), ("permissive", "CC-BY-4.0")])
+def test_the_recipes_of_the_project_leave_their_students_the_licence_that_the_readme_tells(name, licence):
+    from wav2small_training.recipe import load
+
+    recipe = load(ROOT / "training" / "recipes" / f"{name}.yaml")
+    teachers = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher
+    parts = [(source, published(source)) for source in teachers]
+    parts += [(corpus.source, corpus.licence) for corpus in recipe.corpora]
+    assert derive(parts) == licence
+
+
+LINEAGE = """
+import json
+from wav2small_training.data.provenance import corpus
+from wav2small_training.recipe import Corpus
+print(json.dumps(corpus(Corpus(source="lab/speech", licence="CC0-1.0", split="train"), "training").to_dict()))
+"""
+
+
+def test_a_data_set_on_the_hub_is_recorded_with_its_commit(tmp_path):
+    import io
+
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = io.BytesIO()
+    parquet.write_table(pa.table({"audio": [b"", b""]}), content)
+    with LoopbackHub() as hub:
+        sha = hub.put("datasets", "lab/speech", {"data/train-0.parquet": content.getvalue()}).refs["main"].sha
+        made = hub.run(LINEAGE, tmp_path)
+    assert made == {"id": "lab/speech", "licence": "CC0-1.0", "use": "training", "revision": sha}
+
+
+# ---- the command ----
+
+
+def run(*arguments: object, code: int = 0) -> list[str]:
+    command = [COMMAND, "licence", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "110"})
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return [line.rstrip() for line in (done.stderr if code else done.stdout).splitlines()]
+
+
+def test_the_command_prints_the_chain_as_a_tree(tmp_path):
+    lines = run(written(tmp_path))
+    assert lines[:2] == [
+        "a student",
+        "CC-BY-NC-SA-4.0: no commercial use, name the source, share alike",
+    ]
+    text = "\n".join(lines)
+    assert "├── teacher: org/teacher (abc123)\n" in text and "│   ├── training: its-speech\n" in text
+    assert "└── training: Speech (Someone 2020) (12 clips, 30 min)\n    CC-BY-4.0: any use, name the source" in text
+    assert run()[1] == f"{read(BUNDLED).licence}: any use, name the source", "the bundled checkpoint is the default"
+
+
+def test_the_readme_shows_what_the_command_prints():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(["$ wav2small licence", *run()]) in readme
+
+
+def test_the_command_refuses_in_one_line(tmp_path):
+    changed = written(tmp_path, lambda values: values.update(licence="MIT"))
+    (told,) = run(changed, code=1)
+    assert told.startswith("wav2small: ") and "it was changed by hand" in told
+    (tmp_path / FILE).unlink()
+    (told,) = run(tmp_path, code=1)
+    assert "has no known licence" in told
+    (told,) = run("nobody/nothing", code=1)
+    assert "nobody/nothing is no folder here and cannot be loaded from the Hub" in told

@@ -1,0 +1,1 @@
+"""Size, time and memory, measured side by side."""

@@ -1,0 +1,213 @@
+"""Ways to quantize one model, side by side: bytes, agreement with float on held-out speech, time, memory.
+
+The ways of ONNX Runtime quantize what flows through the network as well, through optimum's quantizer; ours quantize
+weights alone.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantizationMode
+from optimum.onnxruntime import ORTQuantizer
+from optimum.onnxruntime.configuration import CalibrationConfig, QuantizationConfig
+from rich.progress import track
+from transformers import PreTrainedModel
+
+from wav2small.atomic import whole_file
+from wav2small.models.audio import audio_files, read
+from wav2small.models.errors import Wav2SmallError
+
+from ..exporters.export import StraightOnnxConfig, calibration_clips, export_onnx, quiet
+from ..exporters.quantize import adapted, answers, eight_bit, four_bit, half, settled, stored
+from ..exporters.weights import nearest, weights
+from ..metrics import ccc
+from .race import ONNX, Contestant, peak_memory, processor, race
+
+RUNS = 30
+OPERATORS = ["Conv", "Gemm", "MatMul", "MaxPool"]
+BINS = 2048  # of the histograms of percentile calibration; entropy calibration takes as many as it has codes
+CODES = 128
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to store or quantize a model.
+
+    Attributes:
+        method: in words.
+        bytes: of the file.
+        agreement: (3,) CCC with the float model's answers to held-out speech: arousal, dominance, valence.
+        ratio: time for 5 s of audio on one thread, 1 for the tuned float file.
+        memory: peak of a process that runs it, in MB.
+    """
+
+    method: str
+    bytes: int
+    agreement: tuple[float, float, float]
+    ratio: float
+    memory: float
+
+
+def report(model: PreTrainedModel, speech: Path, path: Path) -> None:
+    """Compare on a folder of recordings, half of them to calibrate on and half held out, and write the table.
+
+    Args:
+        model: a student.
+        speech: the folder.
+        path: of the Markdown file.
+
+    Raises:
+        Wav2SmallError: if there are fewer than two recordings, or a file cannot be read or written.
+    """
+    files = audio_files(speech)
+    if len(files) < 2:
+        raise Wav2SmallError(f"{speech} holds one recording: one to calibrate on and one held out are needed")
+    held_out = [read(file) for file in files[1::2]]
+    with whole_file(path) as temporary:
+        rows = compare(model, calibration_clips(files[::2]), held_out)
+        text = (
+            f"# Ways to store a {model.config.model_type} as ONNX\n\n"
+            f"CCC with the answers of the tuned float file to {len(held_out)} recordings of {speech.resolve().name}, "
+            f"where the other {len(files) - len(held_out)} were there to calibrate on. Time for 5 s of audio on one "
+            f"thread in relation to that file: medians of runs that took turns. {date.today()}, {processor()}.\n\n"
+        )
+        temporary.write_text(text + markdown(rows), encoding="utf-8")
+
+
+def compare(model: PreTrainedModel, calibration: Sequence[np.ndarray], held_out: Sequence[np.ndarray]) -> list[Row]:
+    """Quantize a model in every way and measure each.
+
+    Args:
+        model: a student.
+        calibration: waveforms (samples,) of real speech, all of one length.
+        held_out: waveforms of other speech, of any length.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        tuned, straight = work / "tuned.onnx", work / "straight.onnx"
+        export_onnx(model, tuned)
+        export_onnx(model, straight, StraightOnnxConfig)
+        files = {"float, tuned": tuned, "float, as torch writes it": straight}
+        for i, (method, make) in enumerate(track(WAYS.items(), "quantizing", transient=True)):
+            files[method] = work / f"{i}.onnx"
+            onnx.save(make(onnx.load(tuned), calibration), files[method])
+        return measure(files, held_out)
+
+
+def measure(files: dict[str, Path], held_out: Sequence[np.ndarray]) -> list[Row]:
+    """Measure files by their methods; the first is what the others are compared with."""
+    contestants = {method: Contestant(method, ONNX, path) for method, path in files.items()}
+    times = race(contestants.values(), RUNS)
+    results = {
+        method: answers(onnx.load(path), held_out) for method, path in track(files.items(), "measuring", transient=True)
+    }
+    expected, fastest = next(iter(results.values())), next(iter(times.values()))
+    return [
+        Row(
+            method,
+            path.stat().st_size,
+            tuple(ccc(results[method], expected).tolist()),
+            times[method] / fastest,
+            peak_memory(contestants[method]),
+        )
+        for method, path in files.items()
+    ]
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """A table of the rows."""
+    lines = [
+        "| method | bytes | CCC with float: A | D | V | time | peak memory (MB) |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        *(
+            f"| {row.method} | {row.bytes:,} | {' | '.join(f'{one:.4f}' for one in row.agreement)} "
+            f"| {row.ratio:.2f} | {row.memory:.0f} |"
+            for row in rows
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def by_optimum(
+    model: onnx.ModelProto,
+    clips: Sequence[np.ndarray],
+    form: QuantFormat | None,
+    method: CalibrationMethod = CalibrationMethod.MinMax,
+    per_channel: bool = True,
+    inner: bool = False,
+) -> onnx.ModelProto:
+    """Quantize weights and what flows through, everywhere behind the front end.
+
+    Args:
+        model: the float graph.
+        clips: to calibrate on.
+        form: of static quantization; `None` for dynamic.
+        method: of calibration.
+        per_channel: scales of weights.
+        inner: leave out the first convolution and the classifier.
+    """
+    for i, node in enumerate(model.graph.node):
+        node.name = str(i)
+    nodes = [weight.node.name for weight in weights(model)]
+    nodes += [node.name for node in model.graph.node if node.op_type == "MaxPool"]
+    if inner:
+        nodes = [name for name in nodes if name not in (nodes[0], weights(model)[-1].node.name)]
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        quantizer = ORTQuantizer.from_pretrained(Path(folder), path.name)
+        ranges = None
+        if form is not None:
+            bins = CODES if method == CalibrationMethod.Entropy else BINS
+            config = CalibrationConfig(
+                "speech", "", "", len(clips), method, num_bins=bins, num_quantized_bins=CODES, percentile=99.99
+            )
+            data = [{"input_values": clip} for clip in clips]
+            ranges = quantizer.fit(data, config, str(Path(folder) / "calibration.onnx"), OPERATORS)
+        quantizer.quantize(
+            QuantizationConfig(
+                is_static=form is not None,
+                format=form or QuantFormat.QOperator,
+                mode=QuantizationMode.QLinearOps if form is not None else QuantizationMode.IntegerOps,
+                per_channel=per_channel and form is not None,
+                nodes_to_quantize=nodes,
+                operators_to_quantize=OPERATORS if form is not None else OPERATORS[:-1],
+            ),
+            folder,
+            calibration_tensors_range=ranges,
+        )
+        return onnx.load(Path(folder) / "model_quantized.onnx")
+
+
+def rounded(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
+    """All weights in so many bits, to the nearest code."""
+    return stored(model, {weight.name: nearest(weight.array, weight.axis, bits) for weight in weights(model)})
+
+
+def all_adapted(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onnx.ModelProto:
+    """All weights in 4 bits, rounded adaptively where that can be."""
+    coded = {weight.name: nearest(weight.array, weight.axis, 4) for weight in weights(model)}
+    return settled(stored(model, coded | adapted(model, clips, 4)), clips, answers(model, clips))
+
+
+QDQ, QOPERATOR = QuantFormat.QDQ, QuantFormat.QOperator
+WAYS: dict[str, Callable[[onnx.ModelProto, Sequence[np.ndarray]], onnx.ModelProto]] = {
+    "dynamic": lambda model, clips: by_optimum(model, clips, None),
+    "static QDQ, a scale a tensor, min-max": lambda model, clips: by_optimum(model, clips, QDQ, per_channel=False),
+    "static QDQ, a scale a channel, min-max": lambda model, clips: by_optimum(model, clips, QDQ),
+    "the same, percentile 99.99": lambda model, clips: by_optimum(model, clips, QDQ, CalibrationMethod.Percentile),
+    "the same, entropy": lambda model, clips: by_optimum(model, clips, QDQ, CalibrationMethod.Entropy),
+    "the same, min-max, without first and last layer": lambda model, clips: by_optimum(model, clips, QDQ, inner=True),
+    "static QOperator, a scale a channel, min-max": lambda model, clips: by_optimum(model, clips, QOPERATOR),
+    "weights float16": lambda model, clips: half(model),
+    "weights 8 bit, nearest": lambda model, clips: rounded(model, 8),
+    "weights 8 bit, adaptive rounding: `model_quantized.onnx`": eight_bit,
+    "weights 4 bit, nearest": lambda model, clips: rounded(model, 4),
+    "weights 4 bit, adaptive rounding": all_adapted,
+    "weights 4 bit where they hold, adaptive rounding: `model_q4.onnx`": four_bit,
+}

@@ -1,0 +1,241 @@
+"""The commands of those who make models; the work is done elsewhere."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wav2small.cli.command import needs
+from wav2small.models.errors import Wav2SmallError
+
+app = typer.Typer()
+
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values of the recipe.")]
+
+
+@app.command()
+def annotate(
+    recipe: Annotated[Path, typer.Argument(help="YAML file with a teacher and corpora.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the Parquet shards.")],
+    overrides: Overrides = None,
+) -> None:
+    """Write a teacher's answers for the corpora of a recipe, once; goes on where it was stopped."""
+    with needs("training"):
+        from .distillation.annotate import main as run_annotate
+    run_annotate(recipe, out, overrides)
+
+
+@app.command()
+def mix(
+    recipe: Annotated[Path, typer.Argument(help="YAML file.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the Parquet shards.")],
+    overrides: Overrides = None,
+    clips: Annotated[int, typer.Option(min=1, help="How many to render.")] = 10_000,
+) -> None:
+    """Render a recipe's augmented mixture with its targets, once, to train students from; goes on where it stopped."""
+    with needs("training"):
+        from .distillation.mix import main as run_mix
+        from .recipe import load as load_recipe
+    typer.echo(run_mix(load_recipe(recipe, overrides), out, clips))
+
+
+@app.command()
+def distill(
+    recipe: Annotated[Path, typer.Argument(help="YAML file.")],
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
+    publish_to: Annotated[
+        str | None,
+        typer.Option("--publish", metavar="ORG/NAME", help="Then export, evaluate, write the card and publish it."),
+    ] = None,
+) -> None:
+    """Train a student from a recipe, and publish it where --publish says so."""
+    with needs("training"):
+        from .distillation.distill import main as run_distill
+        from .recipe import load
+    if not publish_to:
+        run_distill(recipe, overrides, resume)
+        return
+    with needs("export"):
+        from .hub import release
+    settings = load(recipe, overrides)
+    release.ready(settings, publish_to)
+    run_distill(recipe, overrides, resume)
+    show(release.release(settings, publish_to))
+
+
+@app.command()
+def models(
+    checkpoints: Annotated[list[Path] | None, typer.Argument(help="Folders; default: the bundled checkpoint.")] = None,
+) -> None:
+    """Teacher and students side by side: size, cost, speed, memory, licence."""
+    with needs("training"):
+        from .benchmarks.model_table import main as run_models
+    run_models(checkpoints)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[str, typer.Option(help="Folder, Parquet or WebDataset pattern, or Hub id.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; goes on where it was stopped.")],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Checkpoint folders or Hub ids; default: bundled.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Ratings: arousal=COLUMN,dominance=COLUMN,valence=COLUMN, or some of them.")
+    ] = None,
+    scale: Annotated[tuple[float, float], typer.Option(help="Lowest and highest rating.")] = (0.0, 1.0),
+    emotion: Annotated[str | None, typer.Option(help="Column of emotion words: their norms are the target.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="Model whose answers are the target.")] = None,
+    split: Annotated[str | None, typer.Option(help="Part of the data to score.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that clips must have; repeatable.")] = None,
+    config: Annotated[str | None, typer.Option(help="Configuration of a data set on the Hub.")] = None,
+    audio: Annotated[str, typer.Option(help="Column of the audio.")] = "audio",
+    groups: Annotated[str | None, typer.Option(help="Columns to break the scores down by: sex,speaker.")] = None,
+    conditions: Annotated[bool, typer.Option("--conditions", help="Robustness tests and distortions too.")] = False,
+    noise: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of noise for --conditions.")
+    ] = None,
+    rooms: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of impulse responses for --conditions.")
+    ] = None,
+) -> None:
+    """Score models side by side: agreement, robustness, fairness; a Markdown and a JSON report with plots."""
+    with needs("training"):
+        from .evaluation.evaluate import main as run_evaluate
+    run_evaluate(
+        models or [], data, out, split=split, where=where, config=config, audio=audio, columns=columns, scale=scale,
+        emotion=emotion, teacher=teacher, groups=groups, all_conditions=conditions, noise=noise, rooms=rooms,
+    )  # fmt: skip
+
+
+@app.command()
+def card(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="A checkpoint, annotations, or the Space.")
+    ],
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of a report of `wav2small evaluate`; repeatable."),
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option(help="On the Hub, for the code in the card; for the Space: of the model it shows.")
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed", help="Measure size, time and memory, on an idle machine.")] = False,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, file_okay=False, help="Checkpoint to measure beside this one; repeatable."),
+    ] = None,
+) -> None:
+    """Write a card, README.md, from what was measured and recorded; never over one that was edited."""
+    if compare and not speed:
+        raise Wav2SmallError("--compare is for --speed: give that too")
+    with needs("training"):
+        from .hub.card import write as write_card
+    typer.echo(f"wrote {write_card(folder, results, id=id, speed=speed, compare=compare)}")
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(help="Checkpoint folder or Hub id.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; or SOURCE itself, to add the files to it.")],
+    speech: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Recordings to calibrate on, for 4 bits.")
+    ] = None,
+    speech_licence: Annotated[str | None, typer.Option(help="SPDX id of the licence of these recordings.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Markdown file: all ways to quantize, measured.")] = None,
+) -> None:
+    """Write the ONNX files of a checkpoint: float, 8 bit, 4 bit (float16 for a teacher)."""
+    if report and not speech:
+        raise Wav2SmallError("--report compares on speech: name a folder with --speech")
+    if speech and not speech_licence:
+        raise Wav2SmallError(f"{speech} shapes the small files: name its licence with --speech-licence, as an SPDX id")
+    with needs("export"):
+        from .benchmarks.quantization import report as run_report
+        from .exporters.export import export as run_export
+    model = run_export(source, out, speech, speech_licence)
+    if report and speech:
+        run_report(model, speech, report)
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def calibrate(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files; it gets a words.json.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...", exists=True, file_okay=False, help="Ordinary speech, such as people reading aloud."
+        ),
+    ],
+    check: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, file_okay=False, help="More speech to try the words on, such as acted emotions; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Measure where a checkpoint's words ("tense", "calm", "unsure") begin, on its own answers."""
+    with needs("training"):
+        from .evaluation.calibrate import calibrate as run_calibrate
+    typer.echo(run_calibrate(checkpoint, folders, check or []))
+
+
+Place = Annotated[str, typer.Argument(metavar="ORG/NAME", help="Where on the Hub.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, show what would be done, send nothing.")]
+Private = Annotated[bool, typer.Option("--private", help="Make a new one private.")]
+Branch = Annotated[str | None, typer.Option(help="Branch, made if it is not there; default: main.")]
+PullRequest = Annotated[bool, typer.Option("--pr", help="Propose the change as a pull request.")]
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files and card.")],
+    place: Place,
+    dry_run: DryRun = False,
+    private: Private = False,
+    revision: Branch = None,
+    pr: PullRequest = False,
+) -> None:
+    """Check a checkpoint and publish it on the Hub in one commit; again, without a change, it does nothing."""
+    with needs("training"):
+        from .hub.publish import publish as run_publish
+    show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
+
+
+@app.command("publish-space")
+def publish_space(
+    place: Place,
+    folder: Annotated[Path | None, typer.Option(help="Default: the Space of this package.")] = None,
+    dry_run: DryRun = False,
+    private: Private = False,
+    revision: Branch = None,
+    pr: PullRequest = False,
+) -> None:
+    """Check the demo page and publish it as a Space; on the Hub, a Gradio Space on a CPU may need a paid plan."""
+    with needs("training"):
+        from .hub.publish import publish_space as run_publish
+    show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
+
+
+@app.command()
+def collect(
+    title: Annotated[str, typer.Argument(help="Of the collection; it belongs to the owner of the first item.")],
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="org/name of a model, spaces/org/name, …")],
+    private: Private = False,
+) -> None:
+    """Tie a teacher, its students and a Space together in a collection on the Hub; again, it adds what is missing."""
+    with needs("training"):
+        from .hub.publish import collect as run_collect
+    typer.echo(run_collect(title, items, private))
+
+
+def show(plan: Any) -> None:
+    """Print what was published, or would be: a table and one line."""
+    from rich.console import Console
+
+    typer.echo(plan.title())
+    Console().print(plan.table())
+    for line in (plan.note, str(plan)):
+        if line:
+            typer.echo(line)

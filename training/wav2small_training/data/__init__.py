@@ -1,0 +1,1 @@
+"""Audio in: corpora, emotion norms, augmentation, the training mixture, their provenance."""

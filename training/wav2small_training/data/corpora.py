@@ -1,0 +1,194 @@
+"""Audio from anywhere, streamed: Hub data sets, folders, Parquet and WebDataset shards -> rows of undecoded clips."""
+
+import csv
+import json
+import math
+import tarfile
+from collections.abc import Iterator
+from glob import glob
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import datasets
+import fsspec
+import numpy as np
+from pyarrow import parquet
+
+from wav2small.hub import refusal
+from wav2small.models.audio import SUFFIXES, read
+from wav2small.models.errors import Wav2SmallError
+
+from ..recipe import Corpus
+from .norms import adv
+
+RATE = 16000
+MIDDLE = 0.5  # of the scale of A/D/V
+SHARDS = 64  # of a local folder, so that processes and workers can share it
+
+
+def open_rows(corpus: Corpus) -> datasets.IterableDataset:
+    """Open a corpus as rows: `id` (str), `audio` ({"path", "bytes"}, not decoded) and its other columns.
+
+    Raises:
+        Wav2SmallError: if it cannot be opened, or lacks a column; the message names both.
+    """
+    source = corpus.source
+    if Path(source).is_dir():
+        listed = _folder(Path(source), corpus)
+        return datasets.Dataset.from_list(listed).to_iterable_dataset(num_shards=min(SHARDS, len(listed)))
+    if source.endswith(".parquet"):
+        rows = undecoded(
+            datasets.load_dataset("parquet", data_files=_files(source), split="train", streaming=True), corpus
+        )
+    elif source.endswith(".tar"):
+        rows = datasets.IterableDataset.from_generator(
+            _webdataset, gen_kwargs={"tars": _files(source), "suffix": corpus.audio}
+        )
+    else:
+        rows = _hub(corpus)
+    for column, value in corpus.where.items():
+        rows = rows.filter(lambda row, column=column, value=value: str(_cell(row, column, source)) == value)
+    return rows
+
+
+def is_local(corpus: Corpus) -> bool:
+    """Tell a folder and shards from a data set on the Hub."""
+    return Path(corpus.source).is_dir() or corpus.source.endswith((".parquet", ".tar"))
+
+
+def clip_count(corpus: Corpus) -> int | None:
+    """Count the clips of a corpus where that costs nothing: a folder, Parquet files, a split that the Hub describes."""
+    if Path(corpus.source).is_dir():
+        return len(_folder(Path(corpus.source), corpus))
+    if corpus.where or corpus.source.endswith(".tar"):
+        return None
+    if corpus.source.endswith(".parquet"):
+        return sum(parquet.read_metadata(file).num_rows for file in _files(corpus.source))
+    splits = open_rows(corpus).info.splits
+    return splits[corpus.split].num_examples if splits and corpus.split in splits else None
+
+
+def row_id(row: dict[str, Any], corpus: Corpus) -> str:
+    """Name one clip within its corpus: the column of the recipe, or the path of its audio."""
+    if corpus.id:
+        return str(_cell(row, corpus.id, corpus.source))
+    name = row.get("id") or _audio(row, corpus).get("path")
+    if not name:
+        raise Wav2SmallError(f"{corpus.source}: its clips have no path: name the column that identifies them (id: …)")
+    return str(name)
+
+
+def label(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
+    """Read the target that a clip brings along: (3,) arousal, dominance, valence, about 0..1.
+
+    Raises:
+        Wav2SmallError: for a column that is not there, a word without a norm, or what is no number.
+    """
+    if corpus.word or isinstance(corpus.labels, str):
+        word = corpus.word or str(_cell(row, str(corpus.labels), corpus.source))
+        try:
+            target = adv(word)
+        except KeyError:
+            raise Wav2SmallError(f"{corpus.source}: there is no norm for the word {word!r}") from None
+    else:
+        columns = corpus.labels or ()
+        target = np.array([_number(row, column, corpus.source) for column in columns], np.float32)
+    if corpus.agreement:
+        share = _number(row, corpus.agreement, corpus.source)
+        target = MIDDLE + share * (target - MIDDLE)
+    return target.astype(np.float32)
+
+
+def _number(row: dict[str, Any], column: str, source: str) -> float:
+    value = _cell(row, column, source)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise Wav2SmallError(f"{source}: {value!r} in its column {column!r} is no number")
+    return number
+
+
+def waveform(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
+    """Decode one clip to (samples,) float32 at 16 kHz."""
+    audio = _audio(row, corpus)
+    return read(audio["bytes"] if audio.get("bytes") else audio["path"], RATE)
+
+
+def _audio(row: dict[str, Any], corpus: Corpus) -> dict[str, Any]:
+    audio = _cell(row, corpus.audio, corpus.source)
+    if not isinstance(audio, dict):
+        raise Wav2SmallError(f"{corpus.source}: its column {corpus.audio!r} holds no audio")
+    return audio
+
+
+def _cell(row: dict[str, Any], column: str, source: str) -> Any:
+    if column not in row:
+        raise Wav2SmallError(f"{source} has no column {column!r}; it has {', '.join(sorted(row))}")
+    return row[column]
+
+
+def _files(pattern: str) -> list[str]:
+    files = sorted(glob(pattern)) if "://" not in pattern else [pattern]
+    if not files:
+        raise Wav2SmallError(f"{pattern}: no such files")
+    return files
+
+
+def _folder(folder: Path, corpus: Corpus) -> list[dict[str, Any]]:
+    """Rows of a folder with a metadata.csv (`file_name` and other columns), or of audio files alone."""
+    table = folder / "metadata.csv"
+    if table.is_file():
+        with table.open(encoding="utf-8", newline="") as file:
+            rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        if not rows or "file_name" not in rows[0]:
+            raise Wav2SmallError(f"{table} has no rows with a column file_name")
+    else:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise Wav2SmallError(f"{folder} holds neither a metadata.csv nor audio files")
+        rows = [{"file_name": str(path.relative_to(folder))} for path in paths]
+    for column, value in corpus.where.items():
+        rows = [row for row in rows if str(_cell(row, column, corpus.source)) == value]
+    if not rows:
+        raise Wav2SmallError(f"{folder} has no clips where {corpus.where}")
+    for row in rows:
+        row["id"] = row["file_name"]
+        row[corpus.audio] = {"path": str(folder / row["file_name"]), "bytes": None}
+    return rows
+
+
+def _webdataset(tars: list[str], suffix: str) -> Iterator[dict[str, Any]]:
+    """Rows of WebDataset shards. The loader of `datasets` needs torchcodec to hand over undecoded audio."""
+    for tar in tars:
+        with fsspec.open(tar, "rb") as stream, tarfile.open(fileobj=stream, mode="r|*") as archive:
+            files = ((*member.name.partition(".")[::2], archive.extractfile(member)) for member in archive)
+            for key, parts in groupby(files, key=itemgetter(0)):  # the files of a clip follow one another
+                row: dict[str, Any] = {"id": key}
+                for _, extension, content in parts:
+                    if extension == "json" and content is not None:
+                        row.update(json.load(content))
+                    elif extension == suffix and content is not None:
+                        row[suffix] = {"path": f"{key}.{suffix}", "bytes": content.read()}
+                if suffix in row:
+                    yield row
+
+
+def _hub(corpus: Corpus) -> datasets.IterableDataset:
+    try:
+        rows = datasets.load_dataset(
+            corpus.source, corpus.config, split=corpus.split, revision=corpus.revision, streaming=True
+        )
+    except Exception as error:  # the libraries beneath raise dozens of kinds
+        raise refusal(corpus.source, error, "streamed") from None
+    return undecoded(rows, corpus)
+
+
+def undecoded(rows: datasets.IterableDataset, corpus: Corpus) -> datasets.IterableDataset:
+    """Have the audio of a corpus handed over as its bytes."""
+    if rows.features and isinstance(rows.features.get(corpus.audio), datasets.Audio):
+        return rows.cast_column(corpus.audio, datasets.Audio(decode=False))
+    return rows

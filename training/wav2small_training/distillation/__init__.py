@@ -1,0 +1,1 @@
+"""Teacher labels and the training of students."""

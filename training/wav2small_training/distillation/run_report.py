@@ -1,0 +1,52 @@
+"""What a training run reports: the student's agreement with its teacher, step by step, as a table and a curve."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from wav2small.atomic import whole_file
+from wav2small.cli.plot import COLORS
+
+from ..recipe import Recipe
+from .loop_state import LoopState
+from .teacher_labels import DIMENSIONS
+
+
+def write_report(recipe: Recipe, state: LoopState) -> None:
+    """Write `report.md` and `curve.png` into the output folder of a run; step 0 is the untrained student."""
+    out = Path(recipe.output)
+    speed = state.step * recipe.batch / max(state.seconds, 1e-9)
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"{state.step} steps of {recipe.batch} clips of up to {recipe.crop_seconds:g} s in {state.seconds / 60:.1f} "
+        f"minutes, {speed:.0f} clips a second; {state.skipped} bad items skipped. Recipe: [recipe.yaml](recipe.yaml).",
+        "",
+        "Concordance correlation of the student with its targets on held-out clips, where there are several corpora "
+        "that of the worst; at step 0 untrained:",
+        "",
+        "| step | arousal | dominance | valence | training loss |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    for entry in state.history:
+        scores = " | ".join(f"{score:.3f}" for score in entry["ccc"])
+        loss = "" if entry["loss"] is None else f"{entry['loss']:.3f}"
+        lines.append(f"| {entry['step']} | {scores} | {loss} |")
+    lines += ["", "![CCC to the targets](curve.png)", ""]
+    with whole_file(out / "curve.png") as temporary:
+        curve(state).savefig(temporary, dpi=120)
+    with whole_file(out / "report.md") as temporary:
+        temporary.write_text("\n".join(lines), encoding="utf-8")
+
+
+def curve(state: LoopState) -> Figure:
+    """CCC to the targets over steps."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    steps = [entry["step"] for entry in state.history]
+    for i, name in enumerate(DIMENSIONS):
+        axes.plot(steps, [entry["ccc"][i] for entry in state.history], "o-", ms=4, color=COLORS[name], label=name)
+    axes.set(xlabel="step", ylabel="CCC to the targets, held-out clips", ylim=(min(-0.05, axes.get_ylim()[0]), 1))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure

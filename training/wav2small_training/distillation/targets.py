@@ -1,0 +1,115 @@
+"""The teacher's answers: for the batches of the training, and for held-out clips."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from wav2small.convert.teacher import read_config, teacher_from
+from wav2small.models.auto import CLASSES
+from wav2small.models.errors import Wav2SmallError
+from wav2small.models.modeling_adv_teacher import AdvTeacherOutput
+
+from ..data.corpora import RATE, label, open_rows, row_id, waveform
+from ..data.mixture import collate
+from ..metrics import ccc
+from ..recipe import Recipe
+from .teacher_labels import Answers
+
+
+class Targets:
+    """Answers for a batch: computed from its audio by the teacher, or read where the clips were annotated before."""
+
+    def __init__(self, recipe: Recipe, accelerator: Accelerator):
+        self.accelerator = accelerator
+        self.lookup = Answers(Path(recipe.annotations)) if recipe.annotations else None
+        self.teacher = load_teacher(recipe.teacher, accelerator.device) if recipe.teacher else None
+
+    @torch.no_grad()
+    def __call__(self, batch: dict[str, Any]) -> torch.Tensor:
+        """Give (batch, 3): arousal, dominance, valence, not clipped."""
+        if self.teacher is None:
+            return batch["target"]
+        with self.accelerator.autocast():
+            return self.teacher(batch["heard_values"], batch["attention_mask"]).logits.float()
+
+
+def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Module:
+    """Load a model of ours, or published teachers in their own layouts: in evaluation, without gradients.
+
+    Raises:
+        Wav2SmallError: if it cannot be found or read, or its weights do not fit.
+    """
+    sources = [source] if isinstance(source, str) else source
+    kinds = [str(read_config(one, None)[0].get("model_type")) for one in sources]
+    teacher: torch.nn.Module
+    if all(kind in CLASSES for kind in kinds):
+        members = [load_ours(one, kind) for one, kind in zip(sources, kinds, strict=True)]
+        teacher = members[0] if len(members) == 1 else Ensemble(members)
+    else:
+        teacher = teacher_from(sources)
+    return teacher.eval().requires_grad_(False).to(device)
+
+
+def load_ours(source: str, kind: str) -> torch.nn.Module:
+    """Load a checkpoint of one of our classes."""
+    try:
+        return CLASSES[kind].from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise Wav2SmallError(f"the teacher {source} cannot be loaded: {str(error).splitlines()[0]}") from None
+
+
+class Ensemble(torch.nn.Module):
+    """The mean of some models of ours."""
+
+    def __init__(self, members: list[torch.nn.Module]):
+        super().__init__()
+        self.members = torch.nn.ModuleList(members)
+
+    def forward(self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None) -> AdvTeacherOutput:
+        """Give `logits` (batch, 3) and `member_logits` (batch, members, 3), as the published teachers do."""
+        answers = torch.stack([member(input_values, attention_mask).logits for member in self.members], dim=1)
+        return AdvTeacherOutput(logits=answers.mean(dim=1), member_logits=answers)
+
+
+class HeldOut:
+    """The clips of a recipe's evaluation with the teacher's answers; made once, kept in memory."""
+
+    def __init__(self, recipe: Recipe, targets: Targets):
+        crop, device = round(recipe.crop_seconds * RATE), targets.accelerator.device
+        share = -(-recipe.evaluation.clips // len(recipe.evaluation.corpora))
+        clips: list[dict[str, Any]] = []
+        self.parts = []  # of the clips, one a corpus
+        for corpus in recipe.evaluation.corpora:
+            first = len(clips)
+            for row in open_rows(corpus).take(share):
+                name, start = row_id(row, corpus), 0
+                target = label(row, corpus) if corpus.labelled else None
+                if targets.lookup:
+                    windows = targets.lookup(corpus.source, name)
+                    if not windows:
+                        raise Wav2SmallError(f"{name} of {corpus.source} has no annotation: annotate it too")
+                    start, target = round(windows[0][0] * RATE), windows[0][1]
+                piece = waveform(row, corpus)[start : start + crop]
+                clips.append({"input_values": piece, "id": name, "target": target, "skipped": 0})
+            if len(clips) == first:
+                raise Wav2SmallError(f"{corpus.source} has no clips for the evaluation: see the recipe")
+            self.parts.append(slice(first, len(clips)))
+        self.batches = [to_device(collate(clips[i : i + 32], crop), device) for i in range(0, len(clips), 32)]
+        self.answers = torch.cat([targets(batch) for batch in self.batches]).cpu().numpy()
+
+    @torch.inference_mode()
+    def score(self, student: torch.nn.Module) -> list[float]:
+        """CCC of a student to the targets (A, D, V), on that corpus of the evaluation where its mean is lowest."""
+        student.eval()
+        inputs = [(batch["input_values"], batch["attention_mask"]) for batch in self.batches]
+        answers = torch.cat([student(*pair).logits.float() for pair in inputs]).cpu().numpy()
+        scores = [ccc(answers[part], self.answers[part]) for part in self.parts]
+        return [round(float(value), 4) for value in min(scores, key=np.mean)]
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Move the tensors of a batch."""
+    return {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}

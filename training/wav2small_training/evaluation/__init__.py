@@ -1,0 +1,1 @@
+"""Agreement, robustness and fairness of models, and the reports on them."""

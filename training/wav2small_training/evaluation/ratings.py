@@ -1,0 +1,147 @@
+"""What answers are compared with: people's ratings, norms of emotion words, or another model's answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wav2small.inference.predictor import LABELS
+from wav2small.models.errors import Wav2SmallError
+
+from ..data.corpora import open_rows, row_id
+from ..data.norms import adv
+from ..recipe import Corpus
+from .models import load_model
+
+AGREEMENT = "rater_agreement"  # column of 0..1: the weight of a norm
+
+Row = dict[str, Any]
+Target = Callable[[Row, np.ndarray], np.ndarray]  # row and waveform -> (3,), NaN for a dimension without a target
+
+
+class MisfitError(Wav2SmallError):
+    """The settings do not fit the data: it ends the evaluation, where a clip that cannot be scored is skipped."""
+
+
+def cell(row: Row, column: str, corpus: Corpus) -> Any:
+    """Value of a column, or an error that lists the columns."""
+    if column not in row:
+        raise MisfitError(f"{corpus.source} has no column {column!r}; it has {', '.join(sorted(row))}")
+    return row[column]
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """People's ratings.
+
+    Attributes:
+        columns: column of a dimension, for example {"arousal": "EmoAct"}; a dimension may be left out.
+        scale: lowest and highest rating; they become 0 and 1.
+
+    Raises:
+        Wav2SmallError: if there is no column, one of an unknown dimension, or the scale does not rise.
+    """
+
+    columns: dict[str, str]
+    scale: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self):
+        unknown = ", ".join(sorted(self.columns.keys() - set(LABELS)))
+        if unknown or not self.columns:
+            raise Wav2SmallError(f"ratings are columns of {', '.join(LABELS)}, not of {unknown or 'nothing'}")
+        if not self.scale[0] < self.scale[1]:
+            raise Wav2SmallError(f"a scale goes from low to high, not from {self.scale[0]:g} to {self.scale[1]:g}")
+
+    def __str__(self):
+        named = ", ".join(f"{dimension} from `{column}`" for dimension, column in self.columns.items())
+        return f"Human ratings: {named}; {self.scale[0]:g} to {self.scale[1]:g} became 0 to 1."
+
+    def of(self, corpus: Corpus) -> Target:
+        """Reader of the ratings of a corpus."""
+        low, high = self.scale
+
+        def target(row: Row, waveform: np.ndarray) -> np.ndarray:
+            values = np.full(3, np.nan)
+            for dimension, column in self.columns.items():
+                text = cell(row, column, corpus)
+                if text in (None, ""):
+                    continue
+                try:
+                    rating = float(text)
+                except (TypeError, ValueError):
+                    raise MisfitError(f"{row_id(row, corpus)}: {column} is {text!r}, not a number") from None
+                if not low <= rating <= high:
+                    raise MisfitError(f"{row_id(row, corpus)}: {column} is {rating:g}, outside of {low:g} to {high:g}")
+                values[LABELS.index(dimension)] = (rating - low) / (high - low)
+            if np.isnan(values).all():
+                raise Wav2SmallError("no rating")
+            return values
+
+        return target
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Published norms of emotion words; where listeners disagreed, moved towards the mean of the corpus.
+
+    Attributes:
+        column: of the emotion word. A column `rater_agreement` (0..1), where there is one, is the weight of the norm.
+    """
+
+    column: str
+
+    def __str__(self):
+        return (
+            f"Norms of the emotion words in `{self.column}`: they say how people rate a **word**. Nobody rated these "
+            "voices; a score here is agreement with a convention, not with listeners."
+        )
+
+    def of(self, corpus: Corpus) -> Target:
+        """Reader of the norms of a corpus."""
+        centre = self._mean(corpus.model_copy(update={"where": {}}))
+
+        def target(row: Row, waveform: np.ndarray) -> np.ndarray:
+            norm = self._norm(row, corpus)
+            if norm is None:
+                raise Wav2SmallError(f"no norm for the word {row[self.column]!r}")
+            weight = float(row.get(AGREEMENT) or 1)
+            return norm if centre is None else weight * norm + (1 - weight) * centre
+
+        return target
+
+    def _mean(self, corpus: Corpus) -> np.ndarray | None:
+        """Mean norm of a whole corpus, if it has weights."""
+        norms = []
+        for row in open_rows(corpus):
+            if AGREEMENT not in row:
+                return None
+            norm = self._norm(row, corpus)
+            if norm is not None:
+                norms.append(norm)
+        return np.mean(norms, axis=0) if norms else None
+
+    def _norm(self, row: Row, corpus: Corpus) -> np.ndarray | None:
+        try:
+            return adv(str(cell(row, self.column, corpus)).strip().lower())
+        except KeyError:
+            return None
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The answers of another model to the clips as recorded, not clipped.
+
+    Attributes:
+        source: checkpoint folder or Hub id.
+    """
+
+    source: str
+
+    def __str__(self):
+        return f"Answers of the model `{self.source}`: a score here is agreement with a model, not with people."
+
+    def of(self, corpus: Corpus) -> Target:
+        """Load the model."""
+        answer = load_model(self.source).answer
+        return lambda row, waveform: answer(waveform)

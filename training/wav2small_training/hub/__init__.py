@@ -1,0 +1,1 @@
+"""Cards, checks and uploads of finished folders."""

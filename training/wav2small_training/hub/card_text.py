@@ -1,0 +1,182 @@
+"""Where a checkpoint comes from -> the sentences of its card: which ones are said follows from its provenance."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from wav2small.inference.predictor import FILES, LABELS
+from wav2small.provenance.licences import get
+from wav2small.provenance.provenance import Link, Provenance
+
+from ..evaluation.conditions import AS_RECORDED
+from ..evaluation.plots import Content
+from ..evaluation.report import grid
+from .card_results import this_model
+from .card_tables import NOT_MEASURED, title
+
+SPEECH_IN = (
+    "Speech in, **arousal, dominance and valence** out: how excited, how in control and how positive a voice sounds, "
+    "each about 0 to 1 and not clipped."
+)
+HUB_NAMES = {"odbl-1.0": "odbl"}  # licences that the Hub spells otherwise than SPDX in lower case
+LEARNED = ("train", "distill")
+DATASETS = ("training", "mixing", "labels")  # uses of a corpus that the Hub lists under `datasets`
+
+
+def hub_licence(licence: str) -> dict[str, str]:
+    """The front matter of a licence, as the Hub spells it."""
+    name = licence.lower()
+    if name.startswith("licenseref-"):
+        return {"license": "other", "license_name": name.removeprefix("licenseref-"), "license_link": "README.md"}
+    return {"license": HUB_NAMES.get(name, name)}
+
+
+def lineage(record: Provenance) -> dict[str, list[str]]:
+    """What a checkpoint was made from and is on the Hub: `base_model` (its parent, or its teachers) and `datasets`."""
+    step = learned(record)
+    models = [*step.teachers, *([step.parent] if step.parent else [])]
+    found = {
+        "base_model": [link.id for link in models if on_hub(link)],
+        "datasets": [link.id for link in step.corpora if on_hub(link) and link.use in DATASETS],
+    }
+    return {name: list(dict.fromkeys(ids)) for name, ids in found.items() if ids}
+
+
+def on_hub(link: Link) -> bool:
+    """Whether a link is to something on the Hub: folders are recorded by their names alone."""
+    return link.id.count("/") == 1
+
+
+def learned(record: Provenance) -> Provenance:
+    """The step of a chain in which the weights were learned; if that is not known, the first that is."""
+    while record.step not in LEARNED and record.parent and record.parent.provenance:
+        record = record.parent.provenance
+    return record
+
+
+def summary(record: Provenance) -> str:
+    """What it is, and how it came to be, in two sentences."""
+    step = learned(record)
+    if step.teachers:
+        how = f"Distilled: it learned the answers of {names(step.teachers)}, not people's ratings."
+    elif heard := used(step, "training"):
+        labels = used(step, "labels")
+        how = f"Trained on {names(heard)}{f', against {names(labels)}' if labels else ''}, without a teacher."
+    elif step.parent:
+        how = f"The published weights of {names([step.parent])}, in the layout of this project."
+    else:
+        how = "How its weights were learned is not recorded."
+    return f"{SPEECH_IN} {how}"
+
+
+def used(step: Provenance, use: str) -> list[Link]:
+    """What a step used for one thing."""
+    return [link for link in step.corpora if link.use == use]
+
+
+def names(links: Sequence[Link]) -> str:
+    """Links in words: those on the Hub as links, others as they are called."""
+    shown = [f"[{link.id}](https://huggingface.co/{link.id})" if on_hub(link) and link.use in ("teacher", "parent")
+             else link.credit or link.id for link in links]  # fmt: skip
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def scale(speed: Content | None, folder: Path) -> str:
+    """Values and bytes, in a sentence."""
+    found = [file for file in FILES.values() if (folder / file).is_file()]
+    sizes = [f"{(folder / file).stat().st_size:,} bytes (`{file}`)" for file in found]
+    values = [f"{model['values']:,} values" for model in speed["models"][:1]] if speed else []
+    return f"Size: {'; '.join([*values, *sizes]) or NOT_MEASURED.lower()}"
+
+
+def members(config: dict[str, Any]) -> str:
+    """The members of a teacher; those of a `prosody_adv` are a number."""
+    listed = config["members"] if config.get("model_type") == "adv_teacher" else []
+    rows = [
+        [f"`{one.get('source') or 'unknown'}`", one["encoder"]["model_type"], one["head"], f"{one['weight']:.3g}",
+         one.get("licence") or "unknown"]
+        for one in listed
+    ]  # fmt: skip
+    return grid(["weights from", "encoder", "head", "weight in the mean", "licence"], rows)
+
+
+def judge(record: Provenance) -> str:
+    """Whose judgement the answers are."""
+    step = learned(record)
+    labels = used(step, "labels")
+    if step.teachers:
+        return "a small model that imitates larger ones"
+    return f"a model that learned from {names(labels)}" if labels else "a model"
+
+
+def origin(record: Provenance) -> str:
+    """The chain of steps, and what each of them used."""
+    rows = []
+    for step in chain(record):
+        for link in step.direct():
+            amount = [f"{link.clips:,}" if link.clips is not None else "–", f"{link.hours:.2f}" if link.hours else "–"]
+            rows.append([step.step, link.use, f"{link.id}{f' @ {link.revision[:12]}' if link.revision else ''}",
+                         link.licence or "unknown", *amount])  # fmt: skip
+    parts = []
+    for step in chain(record):
+        code = f"wav2small {step.code.get('wav2small', 'unknown')}"
+        commit = f", commit `{step.code['commit']}`" if step.code.get("commit") else ""
+        facts = [f"{name} {value}" for name, value in (step.recipe or {}).items() if name != "sha256"]
+        recipe = f"; recipe: {', '.join(facts)}" if facts else ""
+        parts.append(f"- **{step.step}**: {step.name}, {step.date[:10]}, {code}{commit}{recipe}")
+    text = ["\n".join(parts), grid(["step", "used for", "what", "licence", "clips", "hours"], rows)]
+    return "\n\n".join([*text, "The whole chain, with revisions and the hash of the recipe, is in `provenance.json`."])
+
+
+def chain(record: Provenance) -> Iterator[Provenance]:
+    """A step and all those beneath it that are known, parents and teachers."""
+    yield record
+    for link in record.direct():
+        if link.provenance:
+            yield from chain(link.provenance)
+
+
+def licence(record: Provenance) -> str:
+    """The licence, why it is that, and whom to name."""
+    words = get((record.name, record.licence)).words()
+    lines = [f"**{record.licence}**: {words}. It follows from the licences of all that this was made from."]
+    if named := record.attributions():
+        lines += ["", "To be named or kept with it:", "", *(f"- {line}" for line in named)]
+    return "\n".join(lines)
+
+
+def limits(record: Provenance, contents: dict[str, Content], folder: Path) -> str:
+    """What a user must not expect, from the provenance and from what was measured."""
+    step = learned(record)
+    points = []
+    if labels := used(step, "labels"):
+        points.append(f"Its targets were {names(labels)}: nobody rated the voices that it heard.")
+    elif not step.teachers and used(step, "training"):
+        points.append("What its targets were, its provenance does not say.")
+    if step.teachers:
+        points.append("It imitates a model, with that model's mistakes and the bias of what that model heard.")
+    if contents and not any(one["settings"]["target"]["kind"] == "ratings" for one in contents.values()):
+        points.append("No score above is agreement with people's ratings of voices: that was not measured.")
+    for content in contents.values():
+        points += weakest(content, folder)
+    where = ", ".join(title(content) for content in contents.values())
+    points.append(f"Measured on {where}, and on nothing else." if contents else f"Agreement: {NOT_MEASURED.lower()}")
+    points.append("It hears the voice alone: words, and what came before, say more than it can know.")
+    points.append("Digital silence gets an answer like any other audio; `wav2small` marks it.")
+    return "\n".join(f"- {point}" for point in points)
+
+
+def weakest(content: Content, folder: Path) -> Iterator[str]:
+    """Which of the three a checkpoint hears worst on a data set."""
+    this = this_model(content["settings"]["models"], folder, folder)
+    scores = {
+        row["dimension"]: row["ccc"]
+        for row in content["agreement"]
+        if row["model"] == this and row["condition"] == AS_RECORDED.name
+    }
+    if len(scores) == len(LABELS):
+        low, high = min(scores, key=scores.__getitem__), max(scores, key=scores.__getitem__)
+        yield (
+            f"On {title(content)}, {low} is the weakest of the three (CCC {scores[low]:.3f}; "
+            f"{high}, the strongest, {scores[high]:.3f})."
+        )

@@ -1,0 +1,169 @@
+"""A finished checkpoint, or the Space, to the Hub: checked, compared with what is there, sent in one commit."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from huggingface_hub import HfApi
+
+from wav2small.models.errors import Wav2SmallError
+from wav2small.provenance import provenance
+from wav2small.shipped import shipped
+
+from . import commit, validate
+from .commit import MAIN, Plan, Target
+
+MESSAGE = f"wav2small {version('wav2small')}"
+PAID = "On the Hub, a Gradio Space on a CPU may need a paid plan; static ones are free."
+
+
+def publish(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    pull_request: bool = False,
+    dry_run: bool = False,
+) -> Plan:
+    """Publish a checkpoint: all checks, then one commit of what differs from the Hub.
+
+    A repository or branch that is missing is made. Files of an earlier checkpoint that this one does not have are
+    removed; what else is on the Hub stays.
+
+    Args:
+        folder: a checkpoint with ONNX files, card and provenance, and nothing else.
+        repo_id: "org/name" on the Hub.
+        private: make a new repository private.
+        revision: branch; default: main.
+        pull_request: propose the commit to a repository, which may be somebody else's.
+        dry_run: send nothing; needs no token where everybody may read.
+
+    Returns:
+        What differs, and the address of the commit if one was made.
+
+    Raises:
+        Wav2SmallError: if a check fails, or the Hub refuses.
+    """
+    target = aim(repo_id, revision, pull_request, private)
+    api = HfApi() if dry_run else commit.log_in(target)
+    from . import card
+
+    with temporary(folder) as staged:
+        validate.stage(folder, staged)
+        validate.refuse_secrets(staged)
+        card.check(folder)
+        licence = check_licence(folder)
+        check_code(folder, repo_id)
+        plan = replace(commit.compare(api, target, staged, validate.owns), licence=licence)
+        if plan.idle:  # it was checked when it was published
+            return plan
+        validate.check_weights(staged)
+        return plan if dry_run else commit.send(api, plan, staged, MESSAGE)
+
+
+def publish_space(
+    folder: Path | None,
+    repo_id: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    pull_request: bool = False,
+    dry_run: bool = False,
+) -> Plan:
+    """Publish a Space.
+
+    Args:
+        folder: with README.md, the app and requirements.txt; default: the Space of this package.
+        repo_id: as for [`publish`], and so are the others.
+        private: make a new Space private.
+        revision: branch.
+        pull_request: propose the commit.
+        dry_run: send nothing.
+
+    Raises:
+        Wav2SmallError: if a check fails, or the Hub refuses.
+    """
+    target = aim(repo_id, revision, pull_request, private)
+    api = HfApi() if dry_run else commit.log_in(target)
+    source = folder or shipped("space")
+    front = validate.check_space(source)
+    target = replace(target, kind="space", sdk=front["sdk"])
+    with temporary(source) as staged:
+        shutil.copytree(source, staged, ignore=shutil.ignore_patterns("__pycache__", ".*"), dirs_exist_ok=True)
+        validate.refuse_secrets(staged)
+        plan = commit.compare(api, target, staged, lambda path: not path.startswith("."))
+        plan = replace(plan, licence=front.get("license"), note=PAID if front["sdk"] == "gradio" else "")
+        return plan if dry_run or plan.idle else commit.send(api, plan, staged, MESSAGE)
+
+
+def collect(title: str, items: list[str], private: bool = False) -> str:
+    """Tie models and Spaces together in a collection, made if it is not there; again it adds what is missing.
+
+    Args:
+        title: of the collection; it belongs to the owner of the first item.
+        items: "org/name" of a model, "spaces/org/name", "datasets/org/name"; in this order.
+        private: make a new collection private.
+
+    Returns:
+        The address of the collection.
+
+    Raises:
+        Wav2SmallError: if an item is not on the Hub, or the Hub refuses.
+    """
+    targets = [item_target(item) for item in items]
+    api = commit.log_in(targets[0])
+    for target in targets:  # all are there before anything is made
+        with commit.hub_errors(target):
+            api.repo_info(target.id, repo_type=target.kind)
+    with commit.hub_errors(targets[0]):
+        owner = targets[0].id.split("/")[0]
+        collection = api.create_collection(title, namespace=owner, private=private, exists_ok=True)
+        for target in targets:
+            api.add_collection_item(collection.slug, target.id, target.kind, exists_ok=True)
+    return collection.url
+
+
+def item_target(item: str) -> Target:
+    """An item of a collection, written as the end of its address on the Hub."""
+    kind, _, repo_id = item.partition("/")
+    if item.count("/") == 2 and kind in ("spaces", "datasets"):
+        return replace(aim(repo_id), kind="space" if kind == "spaces" else "dataset")
+    return aim(item)
+
+
+def aim(repo_id: str, revision: str | None = None, pull_request: bool = False, private: bool = False) -> Target:
+    """Read what the user said about where to publish."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
+        raise Wav2SmallError(f"{repo_id}: a place on the Hub is written org/name")
+    if revision not in (None, MAIN) and pull_request:
+        raise Wav2SmallError("a pull request is for main: leave --revision or --pr off")
+    return Target(repo_id, revision=revision or MAIN, private=private, pull_request=pull_request)
+
+
+@contextmanager
+def temporary(folder: Path) -> Iterator[Path]:
+    """An empty folder of the same name."""
+    with tempfile.TemporaryDirectory() as place:
+        staged = Path(place) / folder.resolve().name
+        staged.mkdir()
+        yield staged
+
+
+def check_licence(folder: Path) -> str:
+    """The licence on the card, if it is one that follows from what the checkpoint was made of."""
+    front = validate.front_matter(folder / validate.CARD)
+    licence = f"LicenseRef-{front.get('license_name')}" if front["license"] == "other" else str(front["license"])
+    provenance.read(folder).check(licence)
+    return licence
+
+
+def check_code(folder: Path, repo_id: str) -> None:
+    """Refuse a card whose code loads another model."""
+    if f'"{repo_id}"' not in (folder / validate.CARD).read_text(encoding="utf-8"):
+        raise Wav2SmallError(f"the code on the card does not load {repo_id}: `wav2small card FOLDER --id {repo_id}`")
