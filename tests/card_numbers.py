@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.predictor import LABELS
+from wav2small.models.adv import LABELS
 from wav2small_training.evaluation.models import digest
 
 Row = dict[str, str]

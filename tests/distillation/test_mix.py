@@ -21,7 +21,8 @@ from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassifi
 from wav2small.convert.student import fill, hub_variant_names
 from wav2small.models.audio import read
 from wav2small.models.auto import ProsodyAdvForAudioClassification
-from wav2small.provenance.provenance import Link, Provenance, provenance
+from wav2small.provenance import provenance
+from wav2small.provenance.provenance import Link, Provenance
 from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.data.corpora import label, open_rows, waveform
 from wav2small_training.data.norms import adv

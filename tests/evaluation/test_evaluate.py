@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from conftest import RATE, voice_like
 
-from wav2small.inference.predictor import BUNDLED, LABELS, load
+from wav2small.inference.predictor import BUNDLED, load
+from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 from wav2small_training.data.corpora import open_rows, waveform
 from wav2small_training.data.norms import adv

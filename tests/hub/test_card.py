@@ -25,7 +25,8 @@ from typer.testing import CliRunner
 import wav2small
 from wav2small import Wav2SmallError
 from wav2small.cli.main import app
-from wav2small.inference.predictor import BUNDLED, LABELS
+from wav2small.inference.predictor import BUNDLED
+from wav2small.models.adv import LABELS
 from wav2small.models.auto import CLASSES
 from wav2small.provenance.provenance import Link, Provenance, write
 from wav2small_training.distillation.annotate import annotate

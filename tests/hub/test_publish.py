@@ -20,7 +20,8 @@ pytest.importorskip("datasets", reason="the extra [training] is not installed")
 import wav2small
 from wav2small import Wav2SmallError
 from wav2small.inference.predictor import BUNDLED, FILES
-from wav2small.provenance.provenance import Link, Provenance, provenance
+from wav2small.provenance import provenance
+from wav2small.provenance.provenance import Link, Provenance
 from wav2small.shipped import shipped
 from wav2small_training.hub import card, publish, validate
 

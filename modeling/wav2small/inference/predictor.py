@@ -13,6 +13,7 @@ import soxr
 
 from .. import hub
 from ..models import audio
+from ..models.adv import LABELS, LEAST_SECONDS
 from ..models.errors import Wav2SmallError
 from . import words
 from .timeline import Slicer, Stream, Windows
@@ -24,8 +25,6 @@ FILES = {  # the names of transformers.js
     "q8": "onnx/model_quantized.onnx",
     "q4": "onnx/model_q4.onnx",
 }
-LABELS = ("arousal", "dominance", "valence")
-MIN_SECONDS = 0.1
 MAX_SECONDS = 600.0  # in one piece; a timeline has no limit
 BATCH = 8
 SILENCE = 2 / 32768  # a signal that stays within one 16-bit step up and down is digital silence
@@ -202,12 +201,12 @@ class Predictor:
             hop: from the start of one window to the start of the next, in s.
             sampling_rate: of the blocks, in Hz; `None` for the model's.
         """
-        if not window >= MIN_SECONDS:
-            raise Wav2SmallError(f"window={window}: it must be at least {MIN_SECONDS} s")
+        if not window >= LEAST_SECONDS:
+            raise Wav2SmallError(f"window={window}: it must be at least {LEAST_SECONDS} s")
         if not hop * self.sampling_rate >= 1:
             raise Wav2SmallError(f"hop={hop}: it must be above 0 s")
         rate = self.sampling_rate
-        slicer = Slicer(round(window * rate), round(hop * rate), round(MIN_SECONDS * rate))
+        slicer = Slicer(round(window * rate), round(hop * rate), round(LEAST_SECONDS * rate))
         if sampling_rate in (None, rate):
             return Stream(self._answer, slicer, None)
         resampler = soxr.ResampleStream(sampling_rate, rate, 1, dtype="float32", quality="HQ")
@@ -227,8 +226,8 @@ class Predictor:
 
     @staticmethod
     def _check_length(source: Any, seconds: float) -> None:
-        if seconds < MIN_SECONDS:
-            raise Wav2SmallError(f"{audio.name(source)} is {seconds:.3f} s long: at least {MIN_SECONDS} s are needed")
+        if seconds < LEAST_SECONDS:
+            raise Wav2SmallError(f"{audio.name(source)} is {seconds:.3f} s long: at least {LEAST_SECONDS} s are needed")
 
     def _answer(self, windows: Windows) -> list[Prediction]:
         """Predict (first sample, samples) windows: those of equal length together, for the file knows no padding."""

@@ -7,10 +7,11 @@ import audiomentations
 import numpy as np
 import soxr
 
+from wav2small.models.adv import SAMPLING_RATE
+
 from ..recipe import Augmentation
 
-RATE = 16000
-LEAST_SECONDS = 0.5  # of a clip that is cut short
+SHORTEST_SECONDS = 0.5  # of a clip that is cut short
 
 
 class Augment:
@@ -60,9 +61,9 @@ class Augment:
         settings, samples = self.settings, len(clip)
         if settings.speed and random.random() < settings.speed:
             factor = np.exp(random.uniform(*np.log(settings.speed_range)))
-            clip = soxr.resample(clip, RATE * factor, RATE, quality="MQ")[:samples]
-        if settings.shorten and random.random() < settings.shorten and len(clip) > LEAST_SECONDS * RATE:
-            length = int(random.integers(round(LEAST_SECONDS * RATE), len(clip) + 1))
+            clip = soxr.resample(clip, SAMPLING_RATE * factor, SAMPLING_RATE, quality="MQ")[:samples]
+        if settings.shorten and random.random() < settings.shorten and len(clip) > SHORTEST_SECONDS * SAMPLING_RATE:
+            length = int(random.integers(round(SHORTEST_SECONDS * SAMPLING_RATE), len(clip) + 1))
             start = int(random.integers(len(clip) - length + 1))
             clip = clip[start : start + length]
         if other is not None:
@@ -77,7 +78,7 @@ class Augment:
         np.random.seed(seed)
         with warnings.catch_warnings():  # audiomentations tells of each silent stretch of a noise that it met
             warnings.simplefilter("ignore", UserWarning)
-            return np.asarray(self._steps(clip, RATE), np.float32)
+            return np.asarray(self._steps(clip, SAMPLING_RATE), np.float32)
 
     @staticmethod
     def _fit(other: np.ndarray, clip: np.ndarray, snr_db: float, random: np.random.Generator) -> np.ndarray:

@@ -17,13 +17,13 @@ import numpy as np
 from pyarrow import parquet
 
 from wav2small.hub import refusal
+from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import SUFFIXES, read
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
 from .norms import adv
 
-RATE = 16000
 MIDDLE = 0.5  # of the scale of A/D/V
 SHARDS = 64  # of a local folder, so that processes and workers can share it
 
@@ -115,7 +115,7 @@ def _number(row: dict[str, Any], column: str, source: str) -> float:
 def waveform(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
     """Decode one clip to (samples,) float32 at 16 kHz."""
     audio = _audio(row, corpus)
-    return read(audio["bytes"] if audio.get("bytes") else audio["path"], RATE)
+    return read(audio["bytes"] if audio.get("bytes") else audio["path"], SAMPLING_RATE)
 
 
 def _audio(row: dict[str, Any], corpus: Corpus) -> dict[str, Any]:

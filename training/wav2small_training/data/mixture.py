@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from datasets.distributed import split_dataset_by_node
 
+from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
-from .corpora import RATE, label, open_rows, row_id, waveform
+from .corpora import label, open_rows, row_id, waveform
 
 BLOCK = 256  # rows that are shuffled among themselves, besides the order of the shards
 FAIR_SAMPLE = 50  # items before the share of bad ones is judged
@@ -84,7 +85,7 @@ class Mixture(torch.utils.data.IterableDataset):
     """
 
     def __init__(self, corpora, seed, crop_seconds, augment=None, targets=None, max_bad_share=0.05, rank=0, world=1):
-        self.corpora, self.seed, self.crop = list(corpora), seed, round(crop_seconds * RATE)
+        self.corpora, self.seed, self.crop = list(corpora), seed, round(crop_seconds * SAMPLING_RATE)
         self.augment, self.targets, self.max_bad_share = augment, targets, max_bad_share
         self.rank, self.world = rank, world
         self._sources: list[Shuffled] = []
@@ -134,8 +135,8 @@ class Mixture(torch.utils.data.IterableDataset):
                 samples = waveform(row, corpus)
                 start, target = self._choose(len(samples), corpus, row, name, random)
                 piece = samples[start : start + self.crop]
-                if len(piece) < RATE // 10:
-                    raise Wav2SmallError(f"{name} is shorter than 0.1 s")
+                if len(piece) < round(LEAST_SECONDS * SAMPLING_RATE):
+                    raise Wav2SmallError(f"{name} is shorter than {LEAST_SECONDS} s")
                 return piece, {"source": corpus.source, "id": name, "target": target}
             except Wav2SmallError as error:
                 self._state["bad"] += 1
@@ -152,7 +153,7 @@ class Mixture(torch.utils.data.IterableDataset):
         if not windows:
             raise Wav2SmallError(f"{name} has no annotation")
         start, answer = windows[random.integers(len(windows))]
-        return round(start * RATE), answer
+        return round(start * SAMPLING_RATE), answer
 
 
 def collate(clips: list[dict[str, Any]], crop: int) -> dict[str, Any]:

@@ -31,26 +31,25 @@ from rich.text import Text
 from wav2small.atomic import whole_file
 from wav2small.cli.command import run
 from wav2small.inference.timeline import Slicer
+from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write
 
 from ..data import provenance as lineage
-from ..data.corpora import RATE, clip_count, open_rows, row_id, waveform
+from ..data.corpora import clip_count, open_rows, row_id, waveform
 from ..data.mixture import FAIR_SAMPLE, collate
 from ..recipe import Corpus, Recipe, load
 from .targets import load_teacher
-from .teacher_labels import DIMENSIONS
 
 CLIPS = 256  # of a shard: what is lost at most when a run is killed
 BATCH = 16  # windows in one forward pass of the teacher
-LEAST = RATE // 10  # samples of a window
 SCHEMA = pa.schema(
     [
         ("source", pa.string()),
         ("id", pa.string()),
         ("start", pa.float64()),
         ("duration", pa.float64()),
-        *((name, pa.float32()) for name in DIMENSIONS),
+        *((name, pa.float32()) for name in LABELS),
         ("members", pa.list_(pa.list_(pa.float32()))),
         ("teacher", pa.string()),
         ("revision", pa.string()),
@@ -151,7 +150,7 @@ def shards(
     while True:
         chunk = list(islice(iterator, CLIPS))
         done = len(chunk) < CLIPS
-        windows, errors = cut(chunk, corpus, round(recipe.crop_seconds * RATE))
+        windows, errors = cut(chunk, corpus, round(recipe.crop_seconds * SAMPLING_RATE))
         items, bad = items + len(chunk), bad + len(errors)
         if bad > recipe.max_bad_share * max(items, FAIR_SAMPLE):
             raise Wav2SmallError(f"{bad} of {items} items of {corpus.source} are bad, the last of them: {errors[-1]}")
@@ -170,7 +169,7 @@ def cut(chunk: list[dict[str, Any]], corpus: Corpus, crop: int) -> tuple[list[di
     """Decode clips and cut them into windows of a crop, the last of each ending with its clip; list what is bad."""
     windows, errors = [], []
     for row in chunk:
-        slicer = Slicer(crop, crop, LEAST)
+        slicer = Slicer(crop, crop, round(LEAST_SECONDS * SAMPLING_RATE))
         try:
             name = row_id(row, corpus)
             for start, samples in [*slicer.push(waveform(row, corpus)), *slicer.flush()]:
@@ -200,9 +199,9 @@ def answer(
             rows[i] = {
                 "source": corpus.source,
                 "id": windows[i]["id"],
-                "start": windows[i]["start"] / RATE,
-                "duration": len(windows[i]["input_values"]) / RATE,
-                **dict(zip(DIMENSIONS, mean, strict=True)),
+                "start": windows[i]["start"] / SAMPLING_RATE,
+                "duration": len(windows[i]["input_values"]) / SAMPLING_RATE,
+                **dict(zip(LABELS, mean, strict=True)),
                 "members": each,
                 "teacher": ", ".join([recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []),
                 "revision": getattr(getattr(teacher, "config", None), "_commit_hash", None),

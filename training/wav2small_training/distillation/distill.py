@@ -24,13 +24,13 @@ from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
 from wav2small.atomic import swap, whole_file
 from wav2small.cli.command import run
+from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, write
 
 from ..data import provenance as lineage
 from ..data.augment import Augment
-from ..data.corpora import RATE
 from ..data.mixture import Mixture, collate
 from ..recipe import Recipe, load
 from . import loop_state
@@ -38,7 +38,6 @@ from .loop_state import LoopState
 from .losses import DistillationLoss
 from .run_report import write_report
 from .targets import HeldOut, Targets, to_device
-from .teacher_labels import DIMENSIONS
 
 
 def distill(recipe: Recipe, resume: bool = False) -> LoopState:
@@ -168,7 +167,7 @@ def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> S
         return StatefulDataLoader(
             mixture,
             batch_size=recipe.batch // accelerator.num_processes,
-            collate_fn=partial(collate, crop=round(recipe.crop_seconds * RATE)),
+            collate_fn=partial(collate, crop=round(recipe.crop_seconds * SAMPLING_RATE)),
             num_workers=recipe.workers,
         )
 
@@ -193,7 +192,7 @@ def save_student(student: PreTrainedModel, folder: Path, origin: Provenance, sta
     shutil.rmtree(new, ignore_errors=True)
     student.save_pretrained(new)
     scored = state.history[-1]
-    figures = {"step": scored["step"], "ccc_to_targets": dict(zip(DIMENSIONS, scored["ccc"], strict=True))}
+    figures = {"step": scored["step"], "ccc_to_targets": dict(zip(LABELS, scored["ccc"], strict=True))}
     write(replace(origin, evaluation=figures), new)
     swap(new, folder)
 

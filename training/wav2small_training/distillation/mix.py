@@ -22,20 +22,19 @@ from pyarrow import parquet
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wav2small.atomic import whole_file
+from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write
 
 from ..data import provenance as lineage
-from ..data.corpora import RATE
 from ..recipe import Recipe
 from .distill import make_loader
 from .targets import Targets, to_device
-from .teacher_labels import DIMENSIONS
 
 SHARD = 8  # batches of the recipe: what is lost at most when a run is killed
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA = pa.schema(
-    [("source", pa.string()), ("id", pa.string()), ("audio", AUDIO), *((name, pa.float32()) for name in DIMENSIONS)]
+    [("source", pa.string()), ("id", pa.string()), ("audio", AUDIO), *((name, pa.float32()) for name in LABELS)]
 )
 
 
@@ -102,7 +101,7 @@ def answered(batch: dict[str, Any], targets: Targets, accelerator: Accelerator) 
     for i, (name, length, value) in enumerate(zip(batch["ids"], lengths, values, strict=True)):
         audio = {"bytes": flac(batch["input_values"][i, :length].numpy()), "path": f"{name}.flac"}
         source = Path(batch["sources"][i]).name  # where a folder lies is nobody's business
-        rows.append({"source": source, "id": name, "audio": audio, **dict(zip(DIMENSIONS, value, strict=True))})
+        rows.append({"source": source, "id": name, "audio": audio, **dict(zip(LABELS, value, strict=True))})
     return rows
 
 
@@ -110,7 +109,7 @@ def flac(samples: np.ndarray) -> bytes:
     """Encode (samples,) at 16 kHz with 16 bits; what would clip is made quieter, which no model of ours hears."""
     peak = np.abs(samples).max(initial=0)
     content = io.BytesIO()
-    soundfile.write(content, samples / max(1.0, peak), RATE, format="FLAC")
+    soundfile.write(content, samples / max(1.0, peak), SAMPLING_RATE, format="FLAC")
     return content.getvalue()
 
 

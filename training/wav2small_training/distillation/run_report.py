@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 from wav2small.atomic import whole_file
 from wav2small.cli.plot import COLORS
+from wav2small.models.adv import LABELS
 
 from ..recipe import Recipe
 from .loop_state import LoopState
-from .teacher_labels import DIMENSIONS
 
 
 def write_report(recipe: Recipe, state: LoopState) -> None:
@@ -44,7 +44,7 @@ def curve(state: LoopState) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     steps = [entry["step"] for entry in state.history]
-    for i, name in enumerate(DIMENSIONS):
+    for i, name in enumerate(LABELS):
         axes.plot(steps, [entry["ccc"][i] for entry in state.history], "o-", ms=4, color=COLORS[name], label=name)
     axes.set(xlabel="step", ylabel="CCC to the targets, held-out clips", ylim=(min(-0.05, axes.get_ylim()[0]), 1))
     axes.grid(alpha=0.3)

@@ -8,11 +8,12 @@ import torch
 from accelerate import Accelerator
 
 from wav2small.convert.teacher import read_config, teacher_from
+from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 from wav2small.models.modeling_adv_teacher import AdvTeacherOutput
 
-from ..data.corpora import RATE, label, open_rows, row_id, waveform
+from ..data.corpora import label, open_rows, row_id, waveform
 from ..data.mixture import collate
 from ..metrics import ccc
 from ..recipe import Recipe
@@ -78,7 +79,7 @@ class HeldOut:
     """The clips of a recipe's evaluation with the teacher's answers; made once, kept in memory."""
 
     def __init__(self, recipe: Recipe, targets: Targets):
-        crop, device = round(recipe.crop_seconds * RATE), targets.accelerator.device
+        crop, device = round(recipe.crop_seconds * SAMPLING_RATE), targets.accelerator.device
         share = -(-recipe.evaluation.clips // len(recipe.evaluation.corpora))
         clips: list[dict[str, Any]] = []
         self.parts = []  # of the clips, one a corpus
@@ -91,7 +92,7 @@ class HeldOut:
                     windows = targets.lookup(corpus.source, name)
                     if not windows:
                         raise Wav2SmallError(f"{name} of {corpus.source} has no annotation: annotate it too")
-                    start, target = round(windows[0][0] * RATE), windows[0][1]
+                    start, target = round(windows[0][0] * SAMPLING_RATE), windows[0][1]
                 piece = waveform(row, corpus)[start : start + crop]
                 clips.append({"input_values": piece, "id": name, "target": target, "skipped": 0})
             if len(clips) == first:

@@ -8,9 +8,8 @@ import numpy as np
 from pyarrow import parquet
 
 from wav2small.atomic import whole_file
+from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
-
-DIMENSIONS = ("arousal", "dominance", "valence")
 
 
 class Answers:
@@ -36,7 +35,7 @@ class Answers:
             connection = sqlite3.connect(temporary)
             connection.execute("CREATE TABLE answers (source, id, start, arousal, dominance, valence)")
             for shard in shards:
-                rows = parquet.read_table(shard, columns=["source", "id", "start", *DIMENSIONS]).to_pylist()
+                rows = parquet.read_table(shard, columns=["source", "id", "start", *LABELS]).to_pylist()
                 connection.executemany(
                     "INSERT INTO answers VALUES (?,?,?,?,?,?)", [tuple(row.values()) for row in rows]
                 )

@@ -16,6 +16,7 @@ from rich.progress import track
 
 from wav2small.atomic import whole_folder
 from wav2small.cli.command import run
+from wav2small.models.adv import LABELS
 from wav2small.models.auto import ProsodyAdvConfig, ProsodyAdvForAudioClassification  # which makes it save its code
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write
@@ -24,7 +25,6 @@ from ..data import provenance as lineage
 from ..data.corpora import label, open_rows, waveform
 from ..metrics import ccc, pearson
 from ..recipe import Corpus, Recipe, load
-from .teacher_labels import DIMENSIONS
 
 MIXUP = 0.3  # of the Beta distribution that mixes two clips of a corpus, functionals and targets
 
@@ -126,7 +126,7 @@ def main(
     """Train a prosody teacher from a recipe."""
     figures = train(load(recipe, overrides))
     for name, values in figures.items():
-        named = zip(DIMENSIONS, values, strict=True)
+        named = zip(LABELS, values, strict=True)
         typer.echo(f"{name}: {', '.join(f'{dimension} {value:.3f}' for dimension, value in named)}")
 
 

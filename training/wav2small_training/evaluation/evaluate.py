@@ -19,7 +19,8 @@ from rich.table import Table
 
 import wav2small
 from wav2small.atomic import whole_file
-from wav2small.inference.predictor import BUNDLED, LABELS
+from wav2small.inference.predictor import BUNDLED
+from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import clip_count, open_rows, row_id, waveform

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from wav2small.cli.plot import COLORS
-from wav2small.inference.predictor import LABELS
+from wav2small.models.adv import LABELS
 
 from .conditions import AS_RECORDED, VOICEFIXER
 from .robustness import REFERENCES

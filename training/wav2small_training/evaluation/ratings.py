@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wav2small.inference.predictor import LABELS
+from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import open_rows, row_id

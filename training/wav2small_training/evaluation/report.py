@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wav2small.atomic import whole_file
-from wav2small.inference.predictor import LABELS
+from wav2small.models.adv import LABELS
 
 from . import plots
 from .conditions import AS_RECORDED, LEVEL_NORMALISED, VOICEFIXER

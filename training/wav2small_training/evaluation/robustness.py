@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from wav2small.inference.predictor import LABELS
+from wav2small.models.adv import LABELS
 
 from ..metrics import ccc, unchanged
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wav2small.inference.predictor import LABELS
+from wav2small.models.adv import LABELS
 
 from ..metrics import ccc, interval, mae, pearson, unchanged
 from . import fairness, robustness

@@ -17,7 +17,8 @@ from huggingface_hub import CardData, EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wav2small.atomic import whole_file
-from wav2small.inference.predictor import BUNDLED, FILES, LABELS
+from wav2small.inference.predictor import BUNDLED, FILES
+from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Provenance

@@ -8,7 +8,7 @@ import pyarrow.dataset
 from huggingface_hub import DatasetCardData, SpaceCardData
 from pyarrow import Table
 
-from wav2small.inference.predictor import LABELS
+from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance import provenance
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.predictor import FILES, LABELS
+from wav2small.inference.predictor import FILES
+from wav2small.models.adv import LABELS
 
 from ..evaluation.conditions import AS_RECORDED, LEVEL_NORMALISED, VOICEFIXER
 from ..evaluation.evaluate import USUAL_GROUPS

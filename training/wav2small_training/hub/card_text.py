@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.predictor import FILES, LABELS
+from wav2small.inference.predictor import FILES
+from wav2small.models.adv import LABELS
 from wav2small.provenance.licences import get
 from wav2small.provenance.provenance import Link, Provenance
 

@@ -16,7 +16,8 @@ import onnxruntime
 import yaml
 from huggingface_hub.repocard import metadata_load
 
-from wav2small.inference.predictor import FILES, LABELS
+from wav2small.inference.predictor import FILES
+from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
 from ..exporters import TORCH_ALONE
