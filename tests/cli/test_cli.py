@@ -149,7 +149,7 @@ def test_many_files_in_threads_keep_their_order(tmp_path):
 
 def test_the_command_imports_neither_torch_nor_matplotlib(wav):
     code = (
-        "import sys; from wav2small import cli; sys.argv = ['wav2small', 'predict', sys.argv[1]]\n"
+        "import sys; from wav2small.cli import main as cli; sys.argv = ['wav2small', 'predict', sys.argv[1]]\n"
         "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
         "print([name for name in ('torch', 'transformers', 'matplotlib', 'pyarrow') if name in sys.modules])"
     )

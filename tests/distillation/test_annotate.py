@@ -103,7 +103,7 @@ def run(place: Path, out: Path, processes: int = 1) -> subprocess.Popen:
     path = place / "recipe.yaml"
     path.write_text(recipe(place).to_yaml())
     code = (
-        "import sys; from wav2small_training import annotate; annotate.CLIPS = 4; "
+        "import sys; from wav2small_training.distillation import annotate; annotate.CLIPS = 4; "
         "from pathlib import Path; annotate.main(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     script = place / "run_annotate.py"
