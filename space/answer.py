@@ -78,5 +78,5 @@ def mean(predictor: Predictor, windows: list[Prediction]) -> Prediction:
     voiced = [window for window in windows if not window.silent] or windows
     arousal, dominance, valence = np.mean([window.as_array() for window in voiced], axis=0).tolist()
     silent = voiced[0].silent
-    word = voiced[0].word if silent or not predictor.words else predictor.words(arousal, dominance, valence)
+    word = voiced[0].word if silent or not predictor.words else predictor.words(arousal, valence)
     return Prediction(arousal, dominance, valence, windows[0].start, windows[-1].end, silent, word)

@@ -28,7 +28,7 @@ import listen
 import live
 import wav2small
 from recording import MAX_BYTES
-from wav2small.hub import causes
+from wav2small.hub import error_chain
 
 HERE = Path(__file__).parent
 RECORDED = "audio.wav"  # what Gradio's recorder calls a recording
@@ -92,7 +92,7 @@ class DeletedMeanwhile:
         try:
             await self.app(scope, receive, watched)
         except (FileNotFoundError, RuntimeError) as error:  # Starlette turns the first into the second
-            deleted = any(isinstance(each, FileNotFoundError) for each in causes(error))
+            deleted = any(isinstance(each, FileNotFoundError) for each in error_chain(error))
             if not deleted or "/file=" not in scope.get("path", ""):
                 raise
             if not started:

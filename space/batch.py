@@ -117,7 +117,7 @@ def show(results: list[Result], predictor: Predictor) -> str:
     parts = []
     if answers:
         rows = [(one.name, one.whole) for one in answers]
-        table = base64.b64encode(formats.render(rows, "csv")).decode()
+        table = base64.b64encode(formats.format_rows(rows, "csv")).decode()
         parts.append(
             f'<p class="verdict"><strong>{len(answers)} answers</strong></p>'
             '<div><a class="save" download="answers.csv" '

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wav2small import Prediction
-from wav2small.inference.words import REGIONS, Words
+from wav2small.inference.words import REGIONS, AffectWords
 
 AXES = {"arousal": ("calm", "excited"), "dominance": ("weak", "strong"), "valence": ("negative", "positive")}
 PEAKS = 500  # of a waveform, from left to right
@@ -28,12 +28,12 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
-def gauges(prediction: Prediction, words: Words | None) -> str:
+def gauges(prediction: Prediction, words: AffectWords | None) -> str:
     """Three labelled gauges from 0 to 1; a band on the track shows where ordinary speech lies."""
     return f'<div class="gauges">{"".join(_gauge(name, getattr(prediction, name), words) for name in AXES)}</div>'
 
 
-def _gauge(name: str, value: float, words: Words | None) -> str:
+def _gauge(name: str, value: float, words: AffectWords | None) -> str:
     low, high = AXES[name]
     thresholds = getattr(words, name, None)  # dominance has none
     band = ""
@@ -49,7 +49,7 @@ def _gauge(name: str, value: float, words: Words | None) -> str:
     )
 
 
-def plane(points: Sequence[tuple[str, Prediction]], words: Words | None, path: bool = False) -> str:
+def plane(points: Sequence[tuple[str, Prediction]], words: AffectWords | None, path: bool = False) -> str:
     """The arousal-valence plane with its regions in plain words, and a point for each answer.
 
     Args:
@@ -79,7 +79,7 @@ def plane(points: Sequence[tuple[str, Prediction]], words: Words | None, path: b
     )
 
 
-def _regions(words: Words | None) -> str:
+def _regions(words: AffectWords | None) -> str:
     if words is None:
         return ""
     areas, labels = [], []

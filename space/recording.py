@@ -50,13 +50,13 @@ def read(source: Any, name: str) -> np.ndarray:
         raise Wav2SmallError(f"{name} is larger than {MAX_BYTES // 2**20} MB: cut it, or save it as OGG or MP3")
     blocks, samples = [], 0
     try:
-        for block in audio.stream(source, RATE):
+        for block in audio.stream_audio(source, RATE):
             blocks.append(block)
             samples += len(block)
             if samples > MAX_SECONDS * RATE:
                 raise Wav2SmallError(f"{name} is longer than {MAX_SECONDS // 60} minutes: cut it into parts")
     except Wav2SmallError as error:  # the folder of an upload means nothing to its owner
-        raise Wav2SmallError(str(error).replace(audio.name(source), name)) from None
+        raise Wav2SmallError(str(error).replace(audio.source_name(source), name)) from None
     if samples < RATE // 10:
         raise Wav2SmallError(f"{name} is {samples / RATE:.2f} s long: at least 0.1 s are needed")
     return np.concatenate(blocks)

@@ -8,7 +8,7 @@ from conftest import ROOT
 
 from wav2small import Wav2SmallConfig
 from wav2small.inference.predictor import BUNDLED
-from wav2small.provenance.provenance import read
+from wav2small.provenance.provenance import read_provenance
 from wav2small_training.data.provenance import corpus, facts
 from wav2small_training.evaluation.evaluate import evaluate
 from wav2small_training.evaluation.ratings import Norms
@@ -18,7 +18,7 @@ HOUSE = ROOT / "training" / "recipes" / "house"
 
 
 def test_it_tells_what_it_is_made_from(speech):
-    made = read(BUNDLED)
+    made = read_provenance(BUNDLED)
     front = (BUNDLED / "README.md").read_text(encoding="utf-8")
     assert f"license: {made.licence.lower()}\n" in front
     for split, use in (("train", "training"), ("validation", "evaluation")):
@@ -31,7 +31,7 @@ def test_it_tells_what_it_is_made_from(speech):
 
 
 def test_it_is_the_network_of_the_house_recipe():
-    recipe, made = load(HOUSE / "wav2small.yaml"), read(BUNDLED)
+    recipe, made = load(HOUSE / "wav2small.yaml"), read_provenance(BUNDLED)
     assert made.recipe == facts(recipe)
     assert made.teachers[0].provenance.recipe == facts(load(HOUSE / "prosody.yaml"))
     expected, shipped = Wav2SmallConfig(**recipe.student.config), Wav2SmallConfig.from_pretrained(BUNDLED)

@@ -10,7 +10,7 @@ import pytest
 from loopback_hub import LoopbackHub
 
 from wav2small import Wav2SmallError
-from wav2small.hub import commit, download
+from wav2small.hub import commit_of, resolve_checkpoint
 
 ANSWERS = {  # status and code with which the Hub answers for such a repository
     "nothing": (404, "RepoNotFound"),
@@ -33,21 +33,21 @@ TOLD = {
 ASK = """
 import json, sys
 from wav2small.models.errors import Wav2SmallError
-from wav2small.hub import download
+from wav2small.hub import resolve_checkpoint
 told = {}
 for name in sys.argv[1:]:
     try:
-        download(name, ["config.json"])
+        resolve_checkpoint(name, ["config.json"])
     except Wav2SmallError as error:
         told[name] = str(error)
 print(json.dumps(told))
 """
 FETCH = """
 import json, sys
-from wav2small.hub import commit, download
-folder = download("lab/student", ["*.json", "onnx/model.onnx"], *sys.argv[1:])
+from wav2small.hub import commit_of, resolve_checkpoint
+folder = resolve_checkpoint("lab/student", ["*.json", "onnx/model.onnx"], *sys.argv[1:])
 files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-print(json.dumps([commit(folder), files]))
+print(json.dumps([commit_of(folder), files]))
 """
 
 
@@ -103,14 +103,14 @@ def test_the_wanted_files_come_down_and_stay_when_the_hub_is_gone(tmp_path):
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path):
-    assert download(tmp_path, ["config.json"]) == tmp_path
-    assert commit(tmp_path) is None
+    assert resolve_checkpoint(tmp_path, ["config.json"]) == tmp_path
+    assert commit_of(tmp_path) is None
 
 
 @pytest.mark.parametrize("source", ["no/such/folder", "./nowhere", "with space/x"])
 def test_what_can_be_neither_folder_nor_id_is_told(source):
     with pytest.raises(Wav2SmallError, match="an id is written org/name"):
-        download(source, ["config.json"])
+        resolve_checkpoint(source, ["config.json"])
 
 
 def test_importing_it_does_not_import_the_client():

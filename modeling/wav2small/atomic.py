@@ -27,7 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
 
 
-def swap(new: Path, folder: Path) -> None:
+def replace_folder(new: Path, folder: Path) -> None:
     """Put the folder `new` in the place of `folder`; a kill in between leaves the old one as `NAME.old`."""
     old = folder.with_name(f"{folder.name}.old")
     if folder.exists():

@@ -10,7 +10,7 @@ from socket import gaierror
 from .models.errors import Wav2SmallError
 
 
-def download(source: str | Path, files: list[str], revision: str | None = None) -> Path:
+def resolve_checkpoint(source: str | Path, files: list[str], revision: str | None = None) -> Path:
     """Find a checkpoint: a folder as it is, an id on the Hub as its download.
 
     Args:
@@ -38,15 +38,15 @@ def download(source: str | Path, files: list[str], revision: str | None = None) 
             # huggingface_hub looks into the cache by itself, but its line 1.x not for a commit
             with suppress(Exception):
                 return Path(fetch(local_files_only=True))
-        raise refusal(str(source), error) from None
+        raise hub_error(str(source), error) from None
 
 
-def commit(folder: Path) -> str | None:
-    """The commit of a folder that [`download`] gave; `None` if it did not come from the Hub."""
+def commit_of(folder: Path) -> str | None:
+    """The commit of a folder that [`resolve_checkpoint`] gave; `None` if it did not come from the Hub."""
     return folder.name if folder.parent.name == "snapshots" else None
 
 
-def refusal(source: str, error: BaseException, what: str = "loaded") -> Wav2SmallError:
+def hub_error(source: str, error: BaseException, what: str = "loaded") -> Wav2SmallError:
     """Say in one sentence why something cannot be had from the Hub, and the mend.
 
     Args:
@@ -65,7 +65,7 @@ def _reason(error: BaseException) -> str:
         RevisionNotFoundError,
     )
 
-    chain = list(causes(error))
+    chain = list(error_chain(error))
 
     def is_a(*kinds: type) -> bool:
         return any(isinstance(each, kinds) for each in chain)
@@ -93,7 +93,7 @@ def _reason(error: BaseException) -> str:
 
 def _status(error: BaseException) -> int | None:
     """With which HTTP status the Hub refused, if it answered at all."""
-    answers = (getattr(getattr(each, "response", None), "status_code", None) for each in causes(error))
+    answers = (getattr(getattr(each, "response", None), "status_code", None) for each in error_chain(error))
     return next((answer for answer in answers if answer), None)
 
 
@@ -101,10 +101,10 @@ def _unreachable(error: BaseException) -> bool:
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     kinds = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, TimeoutError, gaierror)
-    return not _status(error) and any(isinstance(each, kinds) for each in causes(error))
+    return not _status(error) and any(isinstance(each, kinds) for each in error_chain(error))
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
+def error_chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error, what caused it, and so on down to the first."""
     while error:
         yield error

@@ -5,7 +5,7 @@ from pathlib import Path
 from .models.errors import Wav2SmallError
 
 
-def shipped(folder: str) -> Path:
+def shipped_folder(folder: str) -> Path:
     """Where `hub_cards`, `recipes` or `space` lies: inside the installed package, or at its place in a checkout.
 
     Raises:

@@ -45,8 +45,8 @@ def write_dawn_checkpoint(folder: str | Path, seed: int = 0, **layout: Any) -> s
     torch.manual_seed(seed)
     encoder = Wav2Vec2Model(Wav2Vec2Config(**TINY_ENCODER, conv_bias=True))
     hidden = TINY_ENCODER["hidden_size"]
-    weights = {f"wav2vec2.{name}": drawn(name, value) for name, value in encoder.state_dict().items()}
-    weights |= linear("classifier.dense", hidden, hidden) | linear("classifier.out_proj", hidden, 3)
+    weights = {f"wav2vec2.{name}": random_weight(name, value) for name, value in encoder.state_dict().items()}
+    weights |= random_linear("classifier.dense", hidden, hidden) | random_linear("classifier.out_proj", hidden, 3)
     config = {
         "architectures": ["Wav2Vec2ForSpeechClassification"],
         "conv_bias": True,
@@ -86,10 +86,12 @@ def write_odyssey_checkpoint(folder: str | Path, seed: int = 1, **layout: Any) -
     torch.manual_seed(seed)
     encoder = WavLMModel(WavLMConfig(**TINY_ENCODER, conv_bias=False))
     hidden = TINY_ENCODER["hidden_size"]
-    weights = {f"ssl_model.{name}": drawn(name, value) for name, value in encoder.state_dict().items()}
-    weights |= linear("pool_model.sap_linear", hidden, hidden) | {"pool_model.attention": torch.randn(hidden, 1)}
-    weights |= linear("ser_model.fc.0.0", 2 * hidden, hidden) | linear("ser_model.out.0", hidden, 3)
-    weights |= {key: drawn(key, torch.empty(hidden)) for key in ("ser_model.fc.0.1.weight", "ser_model.fc.0.1.bias")}
+    weights = {f"ssl_model.{name}": random_weight(name, value) for name, value in encoder.state_dict().items()}
+    weights |= random_linear("pool_model.sap_linear", hidden, hidden) | {"pool_model.attention": torch.randn(hidden, 1)}
+    weights |= random_linear("ser_model.fc.0.0", 2 * hidden, hidden) | random_linear("ser_model.out.0", hidden, 3)
+    weights |= {
+        key: random_weight(key, torch.empty(hidden)) for key in ("ser_model.fc.0.1.weight", "ser_model.fc.0.1.bias")
+    }
     config = {
         "architectures": ["SERModel"],
         "classifier_dropout_prob": 0.5,
@@ -157,15 +159,15 @@ def write_checkpoint(
     return str(folder)
 
 
-def linear(name: str, inputs: int, outputs: int) -> dict[str, Any]:
+def random_linear(name: str, inputs: int, outputs: int) -> dict[str, Any]:
     """Draw the weights of a linear layer."""
     import torch
 
     shapes = {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
-    return {key: drawn(key, torch.empty(shape)) for key, shape in shapes.items()}
+    return {key: random_weight(key, torch.empty(shape)) for key, shape in shapes.items()}
 
 
-def drawn(name: str, value: Any) -> Any:
+def random_weight(name: str, value: Any) -> Any:
     """Draw a weight of the same shape, so large that each layer leaves its mark on the answer."""
     import torch
 

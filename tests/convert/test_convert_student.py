@@ -8,7 +8,7 @@ from reference import wav2small as reference
 from safetensors.torch import save_file
 
 from wav2small import Wav2SmallError, Wav2SmallForAudioClassification
-from wav2small.convert.student import convert
+from wav2small.convert.student import convert_student
 
 
 def published(folder, change=None, suffix="safetensors"):
@@ -27,7 +27,7 @@ def published(folder, change=None, suffix="safetensors"):
 
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])
 def test_the_hub_variant_keeps_its_answers(tmp_path, suffix):
-    convert(published(tmp_path / "theirs", suffix=suffix), tmp_path / "ours")
+    convert_student(published(tmp_path / "theirs", suffix=suffix), tmp_path / "ours")
     model = Wav2SmallForAudioClassification.from_pretrained(tmp_path / "ours")
     assert model.config.pooling == "gram"
     for seconds in (0.1, 1.0, 3.3):
@@ -49,20 +49,20 @@ def test_the_hub_variant_keeps_its_answers(tmp_path, suffix):
 def test_a_checkpoint_that_does_not_fit_is_refused_by_key_and_leaves_nothing(tmp_path, change, told):
     source = published(tmp_path / "theirs", change)
     with pytest.raises(Wav2SmallError, match=told):
-        convert(source, tmp_path / "ours")
+        convert_student(source, tmp_path / "ours")
     assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
 
 
 def test_a_folder_without_weights_is_named(tmp_path):
     with pytest.raises(Wav2SmallError, match=r"neither model\.safetensors nor pytorch_model\.bin"):
-        convert(str(tmp_path), tmp_path / "ours")
+        convert_student(str(tmp_path), tmp_path / "ours")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
 def test_a_broken_file_of_weights_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"no weights at all")
     with pytest.raises(Wav2SmallError, match=f"{name} is not a readable file of weights"):
-        convert(str(tmp_path), tmp_path / "ours")
+        convert_student(str(tmp_path), tmp_path / "ours")
 
 
 def test_a_folder_that_exists_is_not_overwritten(tmp_path):
@@ -70,7 +70,7 @@ def test_a_folder_that_exists_is_not_overwritten(tmp_path):
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours" / "precious.txt").write_text("mine")
     with pytest.raises(Wav2SmallError, match="ours exists already"):
-        convert(source, tmp_path / "ours")
+        convert_student(source, tmp_path / "ours")
     assert (tmp_path / "ours" / "precious.txt").read_text() == "mine"
 
 
@@ -78,5 +78,5 @@ def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_one_line(tmp_path):
     with pytest.raises(
         Wav2SmallError, match="nobody/nothing is no folder here and cannot be loaded from the Hub"
     ) as error:
-        convert("nobody/nothing", tmp_path / "ours")
+        convert_student("nobody/nothing", tmp_path / "ours")
     assert "\n" not in str(error.value)

@@ -17,8 +17,8 @@ from pyarrow import parquet
 from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
-from wav2small.convert.student import fill, hub_variant_names
-from wav2small.models.audio import read
+from wav2small.convert.student import hub_variant_keys, load_renamed
+from wav2small.models.audio import read_audio
 from wav2small_training.distillation import annotate as module
 from wav2small_training.distillation.annotate import annotate
 from wav2small_training.distillation.teacher_labels import Answers
@@ -30,7 +30,7 @@ def place(tmp_path_factory) -> Path:
     """A teacher (any model of ours can be one) and a corpus of some shards' length."""
     place = tmp_path_factory.mktemp("annotate")
     teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
-    fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
+    load_renamed(teacher, reference.random_weights("token"), hub_variant_keys(), "test")
     teacher.save_pretrained(place / "teacher")
     write_card(place / "teacher", "mit")
     write_corpus(place / "train", 21, bad=1)
@@ -70,7 +70,9 @@ def test_each_window_has_the_teachers_answer(place, whole):
     assert {row["id"] for row in found if "train" in row["source"]} == {f"{i:03}.flac" for i in range(21)}
     teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher").eval()
     for row in found[::7]:
-        samples = read(Path(row["source"]) / row["id"])[round(row["start"] * RATE) :][: round(row["duration"] * RATE)]
+        samples = read_audio(Path(row["source"]) / row["id"])[round(row["start"] * RATE) :][
+            : round(row["duration"] * RATE)
+        ]
         with torch.no_grad():
             expected = teacher(torch.from_numpy(samples)[None]).logits[0].numpy()
         answer = [row["arousal"], row["dominance"], row["valence"]]
@@ -85,7 +87,7 @@ def test_windows_cover_each_clip_to_its_end(whole):
         ends.setdefault(f"{row['source']}/{row['id']}", []).append((row["start"], row["start"] + row["duration"]))
     for path, windows in ends.items():
         assert windows[0][0] == 0
-        assert windows[-1][1] == pytest.approx(len(read(path)) / RATE)
+        assert windows[-1][1] == pytest.approx(len(read_audio(path)) / RATE)
         assert all(begin <= end for (_, end), (begin, _) in pairwise(windows))
 
 

@@ -15,8 +15,8 @@ from conftest import write_card, write_corpus, write_labelled
 from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
-from wav2small.convert.student import fill, hub_variant_names
-from wav2small.provenance.provenance import read
+from wav2small.convert.student import hub_variant_keys, load_renamed
+from wav2small.provenance.provenance import read_provenance
 from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.data.corpora import label, open_rows, waveform
 from wav2small_training.distillation.annotate import annotate
@@ -30,7 +30,7 @@ from wav2small_training.recipe import Recipe, load
 def place(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("distill")
     teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
-    fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
+    load_renamed(teacher, reference.random_weights("token"), hub_variant_keys(), "test")
     teacher.save_pretrained(place / "teacher")
     write_card(place / "teacher", "mit")
     write_corpus(place / "train", 24)
@@ -112,7 +112,7 @@ def test_it_learns_from_labels_and_its_worst_corpus_decides_which_student_is_the
     assert abs(scores[0].mean() - scores[1].mean()) > 0.002, "the two must differ for one to be the worst"
     np.testing.assert_allclose(history(mine)[-1]["ccc"], min(scores, key=np.mean), atol=2e-3)
     best = max(history(mine), key=lambda entry: sum(entry["ccc"]))
-    kept = read(Path(mine.output) / "best")
+    kept = read_provenance(Path(mine.output) / "best")
     assert kept.evaluation["step"] == best["step"]
     assert list(kept.evaluation["ccc_to_targets"].values()) == best["ccc"]
     assert kept.step == "train" and not kept.teachers

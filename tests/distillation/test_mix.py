@@ -18,8 +18,8 @@ from reference import wav2small as reference
 from students import prosody
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
-from wav2small.convert.student import fill, hub_variant_names
-from wav2small.models.audio import read
+from wav2small.convert.student import hub_variant_keys, load_renamed
+from wav2small.models.audio import read_audio
 from wav2small.models.auto import ProsodyAdvForAudioClassification
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
@@ -45,12 +45,12 @@ def place(tmp_path_factory) -> Path:
     """Two teachers, one of them with a history, a corpus with labels, another without, and noise."""
     place = tmp_path_factory.mktemp("mix")
     teacher = Wav2SmallForAudioClassification(Wav2SmallConfig())
-    fill(teacher, reference.random_weights("token"), hub_variant_names(), "test")
+    load_renamed(teacher, reference.random_weights("token"), hub_variant_keys(), "test")
     teacher.save_pretrained(place / "teacher")
     heard = Link("its-speech", "CC-BY-NC-4.0", "training")
-    provenance.write(Provenance(step="train", name="a teacher", corpora=[heard]), place / "teacher")
+    provenance.write_provenance(Provenance(step="train", name="a teacher", corpora=[heard]), place / "teacher")
     prosody().save_pretrained(place / "second")
-    provenance.write(Provenance(step="train", name="another", corpora=[heard]), place / "second")
+    provenance.write_provenance(Provenance(step="train", name="another", corpora=[heard]), place / "second")
     write_labelled(place / "labelled", 12)
     write_corpus(place / "speech", 5)
     (place / "noise").mkdir()
@@ -115,7 +115,7 @@ def test_the_target_is_the_teachers_answer_to_the_clean_clip(place, rendered):
     found = rows(rendered)
     assert len(found) == 2 * CLIPS and {row["source"] for row in found} == {"labelled", "speech"}
     for row in found[::3]:
-        clean, worn = read(place / row["source"] / row["id"]), read(row["audio"]["bytes"])
+        clean, worn = read_audio(place / row["source"] / row["id"]), read_audio(row["audio"]["bytes"])
         np.testing.assert_allclose(target(row), answer(teacher, clean), atol=1e-4)
         assert len(worn) == len(clean) and np.square(worn - clean).mean() > 0.3 * np.square(clean).mean()
         assert np.abs(answer(teacher, worn) - target(row)).max() > 0.02, "the noise must matter to the teacher"
@@ -125,7 +125,7 @@ def test_or_its_answer_to_the_recording(place):
     mix(recipe(place), place / "recordings", 1)
     teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher")
     for row in rows(place / "recordings")[::5]:
-        np.testing.assert_allclose(target(row), answer(teacher, read(row["audio"]["bytes"])), atol=5e-3)
+        np.testing.assert_allclose(target(row), answer(teacher, read_audio(row["audio"]["bytes"])), atol=5e-3)
 
 
 def test_several_teachers_of_ours_answer_with_their_mean(place):
@@ -134,13 +134,13 @@ def test_several_teachers_of_ours_answer_with_their_mean(place):
     ensemble = load_teacher(pair, torch.device("cpu"))
     assert isinstance(ensemble, Ensemble)
     for row in rows(place / "pair")[::5]:
-        heard = torch.from_numpy(read(place / row["source"] / row["id"]))[None]
+        heard = torch.from_numpy(read_audio(place / row["source"] / row["id"]))[None]
         with torch.no_grad():
             output = ensemble(heard)
             members = torch.stack([member(heard).logits for member in ensemble.members], dim=1)
         torch.testing.assert_close(output.member_logits, members, rtol=0, atol=1e-5)
         np.testing.assert_allclose(target(row), members.mean(dim=1)[0].numpy(), atol=1e-4)
-    assert [link.id for link in provenance.read(place / "pair").teachers] == ["teacher", "second"]
+    assert [link.id for link in provenance.read_provenance(place / "pair").teachers] == ["teacher", "second"]
 
 
 def test_ours_and_published_teachers_do_not_mix_in_one_sentence(place, tmp_path):
@@ -218,7 +218,7 @@ def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
     assert mix(mine, out, clips) == clips
     mix(recipe(place), place / f"whole{workers}", clips)  # without workers: they change nothing but the speed
     assert rows(out) == rows(place / f"whole{workers}")
-    assert provenance.read(out).step == "mix"
+    assert provenance.read_provenance(out).step == "mix"
 
 
 def test_the_mixture_of_another_recipe_is_refused_and_left_as_it_is(place, rendered):
@@ -246,10 +246,10 @@ def learner(place: Path, rendered: Path, name: str, **more) -> Recipe:
 
 def test_a_student_of_a_mixture_names_its_teacher_corpora_and_noise_and_has_their_licence(place, rendered):
     distill(learner(place, rendered, "student"))
-    made = provenance.read(place / "student" / "best")
+    made = provenance.read_provenance(place / "student" / "best")
     assert (made.step, made.licence) == ("distill", "CC-BY-NC-4.0"), "the teacher's, whatever the recipe says"
     assert [link.id for link in made.teachers] == ["teacher"]
-    assert made.teachers[0].provenance == provenance.read(place / "teacher")
+    assert made.teachers[0].provenance == provenance.read_provenance(place / "teacher")
     parts = [(link.id, link.licence, link.use, link.clips) for link in made.corpora]
     assert parts == [
         ("labelled", "CC-BY-4.0", "training", 12),
@@ -264,7 +264,7 @@ def test_a_student_of_a_mixture_names_its_teacher_corpora_and_noise_and_has_thei
 def test_a_student_of_rendered_labels_names_the_norms(place):
     mix(by_labels(place), place / "norms", 1)
     distill(learner(place, place / "norms", "of-norms", steps=1))
-    made = provenance.read(place / "of-norms" / "last")
+    made = provenance.read_provenance(place / "of-norms" / "last")
     assert made.step == "train" and not made.teachers
     assert [link.use for link in made.corpora] == ["training", "labels", "noise", "evaluation"]
 
@@ -292,7 +292,7 @@ def test_a_prosody_teacher_learns_from_a_few_labelled_clips(place, taught):
     pairs = [(answer(model, waveform(row, held)), label(row, held)) for row in open_rows(held)]
     answers, labels = (np.array(part) for part in zip(*pairs, strict=True))
     np.testing.assert_allclose(taught["ccc"], ccc(answers, labels), atol=2e-3)
-    made = provenance.read(place / "prosody")
+    made = provenance.read_provenance(place / "prosody")
     assert (made.step, made.licence, made.evaluation) == ("train", "CC-BY-4.0", taught)
     assert [(link.id, link.use, link.clips) for link in made.corpora] == [
         ("voices", "training", 24),
@@ -304,9 +304,9 @@ def test_it_teaches_as_any_other_model_and_its_student_knows_what_it_learned_fro
     mix(recipe(place, teacher=str(place / "prosody"), augmentation={}), place / "by-prosody", 1)
     model = ProsodyAdvForAudioClassification.from_pretrained(place / "prosody")
     for row in rows(place / "by-prosody")[::5]:
-        heard = read(place / row["source"] / row["id"])
+        heard = read_audio(place / row["source"] / row["id"])
         np.testing.assert_allclose(target(row), answer(model, heard), atol=1e-4)
-    (teacher,) = provenance.read(place / "by-prosody").teachers
+    (teacher,) = provenance.read_provenance(place / "by-prosody").teachers
     assert [link.id for link in teacher.provenance.corpora] == ["voices", "voices"]
 
 

@@ -20,7 +20,7 @@ from students import mobilenet, student, teacher
 
 from wav2small import Wav2SmallConfig, Wav2SmallError
 from wav2small.models.log_mel import LogMel
-from wav2small.provenance.provenance import Link, Provenance, write
+from wav2small.provenance.provenance import Link, Provenance, write_provenance
 from wav2small_training.benchmarks.race import ONNX, Contestant, race
 from wav2small_training.exporters.fold import FoldedLogMel
 
@@ -265,11 +265,11 @@ def test_an_export_adds_its_calibration_audio_to_the_provenance_and_keeps_the_re
     source.mkdir()
     teacher = Link("org/teacher", "MIT", "teacher")
     made = Provenance(step="distill", name="mine", teachers=[teacher], evaluation={"ccc": 0.5})
-    write(made, source)
+    write_provenance(made, source)
     again = exporting.provenance(str(source), speech, "CC-BY-4.0")
     heard = Link("speech", "CC-BY-4.0", "calibration", clips=12, hours=0.01)  # of 3 s each
     assert again == replace(made, corpora=[heard], onnx=again.onnx) and again.licence == "CC-BY-4.0"
-    write(again, source)
+    write_provenance(again, source)
     assert exporting.provenance(str(source), None, None).corpora == (), "the files of the first export are gone"
     assert exporting.provenance(str(source), speech, "MIT").licence == "MIT"
     with pytest.raises(Wav2SmallError, match="mine: speech has no known licence"):

@@ -13,7 +13,7 @@ from students import student, teacher
 
 from wav2small import Wav2SmallError
 from wav2small.inference.predictor import BUNDLED
-from wav2small.models.audio import read
+from wav2small.models.audio import read_audio
 from wav2small_training.benchmarks.race import Contestant, peak_memory, race
 from wav2small_training.metrics import ccc
 
@@ -218,7 +218,7 @@ def test_a_race_is_fair_and_memory_is_a_process_of_its_own(tmp_path):
 def emodb(speech) -> list[np.ndarray]:
     with (speech / "emodb" / "metadata.csv").open(encoding="utf-8", newline="") as file:
         names = [row["file_name"] for row in csv.DictReader(file)]
-    return [read(speech / "emodb" / name) for name in names[::6]]
+    return [read_audio(speech / "emodb" / name) for name in names[::6]]
 
 
 @pytest.mark.parametrize(("file", "least"), [(exporting.QUANTIZED, 0.99), ("onnx/model_q4.onnx", 0.98)])

@@ -28,7 +28,7 @@ from wav2small.cli.main import app
 from wav2small.inference.predictor import BUNDLED
 from wav2small.models.adv import LABELS
 from wav2small.models.auto import CLASSES
-from wav2small.provenance.provenance import Link, Provenance, write
+from wav2small.provenance.provenance import Link, Provenance, write_provenance
 from wav2small_training.distillation.annotate import annotate
 from wav2small_training.evaluation.evaluate import evaluate
 from wav2small_training.evaluation.ratings import Ratings
@@ -64,7 +64,7 @@ def made(tmp_path_factory) -> dict[str, Path]:
     folders = {name: root / name for name in MAKERS}
     for name, make in MAKERS.items():
         make().save_pretrained(folders[name])
-        write(DISTILLED, folders[name])
+        write_provenance(DISTILLED, folders[name])
     rate(root / "rated")
     models = [str(folders[name]) for name in ("wav2small", "mobilenet_adv")]
     ratings = Ratings({name: name[0] for name in LABELS}, (1, 7))
@@ -284,14 +284,14 @@ def test_what_is_said_of_a_model_follows_from_its_provenance(made, tmp_path):
     distilled = text_of(folder)
     assert "learned the answers of [org/large-teacher]" in distilled and "imitates a model" in distilled
     assert "Speech, by Some Body (2020) (CC-BY-4.0): training" in distilled
-    write(ON_NORMS, folder)
+    write_provenance(ON_NORMS, folder)
     card.write(folder)
     text = text_of(folder)
     assert "without a teacher" in text and "nobody rated the voices" in text and "imitates" not in text
     assert "published norms of emotion words" in text and "base_model" not in metadata_load(folder / "README.md")
     assert metadata_load(folder / "README.md")["license"] == "cc-by-nc-sa-4.0"
     research = [Link("org/closed", "LicenseRef-research-only", "teacher")]
-    write(replace(DISTILLED, teachers=research), folder)
+    write_provenance(replace(DISTILLED, teachers=research), folder)
     card.write(folder)
     front = metadata_load(folder / "README.md")
     assert (front["license"], front["license_name"]) == ("other", "research-only")

@@ -19,10 +19,10 @@ pytest.importorskip("datasets", reason="the extra [training] is not installed")
 
 import wav2small
 from wav2small import Wav2SmallError
-from wav2small.inference.predictor import BUNDLED, FILES
+from wav2small.inference.predictor import BUNDLED, ONNX_FILES
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
-from wav2small.shipped import shipped
+from wav2small.shipped import shipped_folder
 from wav2small_training.hub import card, publish, validate
 
 COMMAND = Path(sys.executable).with_name("wav2small")
@@ -48,7 +48,7 @@ def finished(tmp_path_factory) -> Path:
 def write_provenance(folder: Path, licence: str) -> None:
     corpora = [Link("acted speech", "CC-BY-4.0", use="training", clips=12)]
     teachers = [Link("lab/teacher", licence, use="teacher")]
-    provenance.write(Provenance(step="distill", name="student", teachers=teachers, corpora=corpora), folder)
+    provenance.write_provenance(Provenance(step="distill", name="student", teachers=teachers, corpora=corpora), folder)
 
 
 @pytest.fixture
@@ -134,13 +134,13 @@ print(json.dumps([answer.as_array().tolist() for answer in answers]))
 def test_a_second_revision_lies_beside_the_first(hub, student, tmp_path):
     files = {path.relative_to(student).as_posix(): path.read_bytes() for path in student.rglob("*") if path.is_file()}
     hub.put("models", NAME, files | {"notes.txt": b"written on the Hub"})
-    (student / FILES["q4"]).unlink()
+    (student / ONNX_FILES["q4"]).unlink()
     (student / "README.md").unlink()
     card.write(student, id=NAME)
     shown = run(hub, tmp_path, "publish", student, NAME, "--revision", "next")
     assert "branch next, new" in shown and "removed" in shown and "unchanged" in shown
     repo = hub.repos["models", NAME]
-    assert set(repo.names("main")) - set(repo.names("next")) == {FILES["q4"]}, "only what is ours goes"
+    assert set(repo.names("main")) - set(repo.names("next")) == {ONNX_FILES["q4"]}, "only what is ours goes"
     assert hub.sent("PUT /lfs/") == 0, "what the Hub holds was sent again"
 
 
@@ -292,8 +292,8 @@ def test_onnx_files_of_other_weights_are_refused(student, tmp_path):
     for dtype in ("fp32", "q8", "q4"):
         folder = tmp_path / dtype / "onnx"
         folder.mkdir(parents=True)
-        shutil.copy(student / FILES[dtype], folder)
-        with pytest.raises(Wav2SmallError, match=f"{FILES[dtype]} answers otherwise"):
+        shutil.copy(student / ONNX_FILES[dtype], folder)
+        with pytest.raises(Wav2SmallError, match=f"{ONNX_FILES[dtype]} answers otherwise"):
             validate.check_onnx(folder.parent, clips, expected)
         validate.check_onnx(folder.parent, clips, [logits - 0.25 for logits in expected])
     (folder / "model_q4.onnx").write_bytes(b"broken")
@@ -346,7 +346,7 @@ def test_a_space_that_would_not_build_is_refused(space, file, old, new, match):
 
 
 def test_the_space_of_this_package_passes():
-    folder = shipped("space")
+    folder = shipped_folder("space")
     assert validate.check_space(folder)["sdk"] == "gradio"
     validate.refuse_secrets(folder)
 

@@ -94,7 +94,7 @@ def test_a_clip_that_is_too_short_or_too_long_is_named(predictor, tmp_path):
     for call in (predictor, predictor.timeline):
         with pytest.raises(Wav2SmallError, match=r"blink.wav is 0.099 s long: at least 0.1 s"):
             call(path)
-    with pytest.raises(Wav2SmallError, match="longer than 10 minutes: predict a timeline instead"):
+    with pytest.raises(Wav2SmallError, match="longer than 10 minutes: cut it or predict a timeline"):
         predictor((np.zeros(601 * 8000, np.int16), 8000))
     assert predictor((voice_like(0.1), RATE)).end == pytest.approx(0.1)
 
@@ -105,6 +105,20 @@ def test_a_timeline_is_the_answers_of_its_windows(predictor):
     assert [(row.start, row.end) for row in rows] == [(0, 3), (2, 5), (4, 7), (6, 9), (6.3, 9.3)]
     for row in rows:
         same(row, predictor((waveform[round(row.start * RATE) : round(row.end * RATE)], RATE)))
+
+
+def test_the_mean_of_a_timeline_leaves_silent_windows_out_and_has_the_word_of_the_mean(predictor):
+    clip = np.concatenate([voice_like(4), np.zeros(2 * RATE, np.float32)])
+    windows = predictor.timeline((clip, RATE), window=2, hop=2)
+    mean = predictor.mean(windows)
+    assert [window.silent for window in windows] == [False, False, True]
+    np.testing.assert_allclose(mean.as_array(), (windows[0].as_array() + windows[1].as_array()) / 2, atol=1e-6)
+    assert (mean.start, mean.end, mean.silent) == (0, 6, False)
+    assert mean.word == predictor.words(mean.arousal, mean.valence)
+    silent = predictor.mean(windows[2:])
+    assert silent.silent and silent.word == "silence"
+    with pytest.raises(Wav2SmallError, match="at least one window"):
+        predictor.mean([])
 
 
 def test_audio_shorter_than_a_window_has_a_timeline_of_one_row(predictor):

@@ -4,13 +4,13 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wav2small.inference.timeline import Slicer
+from wav2small.inference.timeline import WindowBuffer
 
 lengths = st.integers(0, 400)
 
 
-def slice_all(signal: np.ndarray, cuts: list[int], window: int, hop: int, least: int = 1) -> list:
-    slicer = Slicer(window, hop, least)
+def slice_all(signal: np.ndarray, cuts: list[int], window: int, hop: int, min_samples: int = 1) -> list:
+    slicer = WindowBuffer(window, hop, min_samples)
     windows, position = [], 0
     for cut in [*cuts, len(signal)]:
         windows += slicer.push(signal[position : position + cut])
@@ -45,4 +45,4 @@ def test_the_last_window_ends_with_the_audio_and_is_full(samples, window, hop):
 
 
 def test_audio_below_the_least_length_gives_no_window():
-    assert slice_all(np.zeros(9, np.float32), [], window=50, hop=10, least=10) == []
+    assert slice_all(np.zeros(9, np.float32), [], window=50, hop=10, min_samples=10) == []

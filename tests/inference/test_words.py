@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 import wav2small
 from wav2small import Prediction, Wav2SmallError
-from wav2small.cli.command import run
+from wav2small.cli.command import run_command
 from wav2small.cli.main import app
 from wav2small.inference.predictor import BUNDLED
-from wav2small.inference.words import FILE, LEVELS, REGIONS, UNSURE, Words, sentence
+from wav2small.inference.words import LEVELS, REGIONS, UNSURE, WORDS_FILE, AffectWords, word_sentence
 from wav2small_training.evaluation.calibrate import Heard, calibrate, measure
 
 WORDS = [word for row in REGIONS.values() for word in row]
@@ -50,18 +50,16 @@ def test_nine_words_name_nine_regions():
 
 
 @settings(deadline=None, max_examples=50)
-@given(thresholds, thresholds, finite, finite, finite)
-def test_every_answer_has_one_of_the_words_whatever_its_dominance(arousal, valence, a, d, v):
-    words = Words(arousal, valence, "")
-    assert words(a, d, v) in WORDS
-    assert words(a, d, v) == words(a, 0.5, v)
+@given(thresholds, thresholds, finite, finite)
+def test_every_prediction_has_one_of_the_nine_words(arousal, valence, a, v):
+    assert AffectWords(arousal, valence, "")(a, v) in WORDS
 
 
 @settings(deadline=None, max_examples=50)
 @given(thresholds, thresholds, finite, finite, finite)
 def test_more_arousal_never_goes_down_and_more_valence_never_goes_left(arousal, valence, a, v, more):
-    words = Words(arousal, valence, "")
-    here, up, right = words(a, 0, v), words(max(a, more), 0, v), words(a, 0, max(v, more))
+    words = AffectWords(arousal, valence, "")
+    here, up, right = words(a, v), words(max(a, more), v), words(a, max(v, more))
     assert line(up) >= line(here) and column(up) == column(here)
     assert column(right) >= column(here) and line(right) == line(here)
 
@@ -69,28 +67,28 @@ def test_more_arousal_never_goes_down_and_more_valence_never_goes_left(arousal, 
 @settings(deadline=None, max_examples=50)
 @given(thresholds, thresholds)
 def test_both_thresholds_belong_to_the_middle_and_the_next_number_does_not(arousal, valence):
-    words = Words(arousal, valence, "")
+    words = AffectWords(arousal, valence, "")
     for a in arousal:
         for v in valence:
-            assert words(a, 0, v) == UNSURE
-    assert words(np.nextafter(arousal[0], -np.inf), 0, valence[0]) == "quiet"
-    assert words(np.nextafter(arousal[1], np.inf), 0, valence[0]) == "energetic"
-    assert words(arousal[0], 0, np.nextafter(valence[0], -np.inf)) == "displeased"
-    assert words(arousal[0], 0, np.nextafter(valence[1], np.inf)) == "pleased"
+            assert words(a, v) == UNSURE
+    assert words(np.nextafter(arousal[0], -np.inf), valence[0]) == "quiet"
+    assert words(np.nextafter(arousal[1], np.inf), valence[0]) == "energetic"
+    assert words(arousal[0], np.nextafter(valence[0], -np.inf)) == "displeased"
+    assert words(arousal[0], np.nextafter(valence[1], np.inf)) == "pleased"
 
 
 @settings(deadline=None, max_examples=50)
 @given(thresholds, thresholds, st.text())
 def test_what_is_written_is_what_is_read(tmp_path_factory, arousal, valence, measured_on):
     folder = tmp_path_factory.getbasetemp()
-    Words(arousal, valence, measured_on).write(folder)
-    assert Words.read(folder) == Words(arousal, valence, measured_on)
+    AffectWords(arousal, valence, measured_on).write(folder)
+    assert AffectWords.read(folder) == AffectWords(arousal, valence, measured_on)
 
 
 @pytest.mark.parametrize("pair", [(0.5, 0.5), (0.7, 0.3), (float("nan"), 0.5), (0.5, float("inf"))])
 def test_thresholds_must_rise(pair):
     with pytest.raises(Wav2SmallError, match="thresholds of valence must rise"):
-        Words((0.3, 0.7), pair, "")
+        AffectWords((0.3, 0.7), pair, "")
 
 
 @pytest.mark.parametrize(
@@ -102,13 +100,13 @@ def test_thresholds_must_rise(pair):
     ],
 )  # fmt: skip
 def test_a_broken_file_is_named_with_its_mend(checkpoint, content):
-    (checkpoint / FILE).write_text(content)
+    (checkpoint / WORDS_FILE).write_text(content)
     with pytest.raises(Wav2SmallError, match=r"words\.json holds no thresholds .*wav2small calibrate"):
         wav2small.load(checkpoint)
 
 
 def test_a_checkpoint_without_the_file_answers_without_words(checkpoint, wav, examples):
-    (checkpoint / FILE).unlink()
+    (checkpoint / WORDS_FILE).unlink()
     predictor = wav2small.load(checkpoint)
     assert predictor.words is None
     for source in (wav, examples / "silence.flac"):
@@ -124,8 +122,8 @@ def test_a_checkpoint_without_the_file_answers_without_words(checkpoint, wav, ex
 def test_all_files_of_a_checkpoint_share_its_words(dtype, wav):
     predictor = wav2small.load(dtype=dtype)
     answer = predictor(wav)
-    assert predictor.words == Words.read(BUNDLED)
-    assert answer.word == predictor.words(answer.arousal, answer.dominance, answer.valence)
+    assert predictor.words == AffectWords.read(BUNDLED)
+    assert answer.word == predictor.words(answer.arousal, answer.valence)
     assert answer.word in str(answer)
 
 
@@ -138,7 +136,7 @@ def test_silence_is_called_silence_over_time_too(examples):
 
 
 def test_every_word_makes_its_own_sentence_that_says_its_levels():
-    sentences = {word: sentence(word) for word in [*WORDS, "silence"]}
+    sentences = {word: word_sentence(word) for word in [*WORDS, "silence"]}
     assert len(set(sentences.values())) == 10
     assert sentences["tense"].startswith("The voice sounds tense (arousal high, valence low")
     assert sentences[UNSURE].startswith("Nothing stands out")
@@ -171,13 +169,13 @@ def test_calibration_takes_the_tenth_and_the_ninetieth_percentile(checkpoint, tm
     predictor = wav2small.load(checkpoint)
     answers = np.array([predictor(path).as_array() for path in sorted(folder.glob("*.flac"))])
     calibrate(checkpoint, [folder], [])
-    words = Words.read(checkpoint)
+    words = AffectWords.read(checkpoint)
     assert words.arousal == pytest.approx(np.quantile(answers[:, 0], [0.1, 0.9]), abs=1e-3)
     assert words.valence == pytest.approx(np.quantile(answers[:, 2], [0.1, 0.9]), abs=1e-3)
     assert "30 clips of readers" in words.measured_on
-    first = (checkpoint / FILE).read_bytes()
+    first = (checkpoint / WORDS_FILE).read_bytes()
     calibrate(checkpoint, [folder], [])
-    assert (checkpoint / FILE).read_bytes() == first, "the same recordings gave other thresholds"
+    assert (checkpoint / WORDS_FILE).read_bytes() == first, "the same recordings gave other thresholds"
 
 
 @settings(deadline=None, max_examples=50)
@@ -209,16 +207,16 @@ def test_the_command_shows_what_the_words_say_by_folder_and_emotion(checkpoint, 
 
 
 def test_what_cannot_be_calibrated_is_told_and_changes_nothing(checkpoint, tmp_path, capsys):
-    few, before = write_corpus(tmp_path / "few", clips=4), (checkpoint / FILE).read_bytes()
+    few, before = write_corpus(tmp_path / "few", clips=4), (checkpoint / WORDS_FILE).read_bytes()
     for arguments, told in (
         ([checkpoint, few], "few holds 4 clips with sound: 20 are the fewest"),
         ([tmp_path / "none", few], "none is no folder: calibrate a local checkpoint"),
         ([few, few], "few has no config.json: it is not a complete checkpoint"),
     ):
         with pytest.raises(SystemExit):
-            run(lambda arguments=arguments: app(["calibrate", *map(str, arguments)], standalone_mode=False))
+            run_command(lambda arguments=arguments: app(["calibrate", *map(str, arguments)], standalone_mode=False))
         assert told in capsys.readouterr().err
-    assert (checkpoint / FILE).read_bytes() == before
+    assert (checkpoint / WORDS_FILE).read_bytes() == before
 
 
 def test_a_download_brings_the_words_along(checkpoint, tmp_path, wav):
@@ -241,7 +239,7 @@ def test_an_export_keeps_the_words(checkpoint, tmp_path):
     from wav2small_training.exporters.export import export
 
     export(str(checkpoint), tmp_path / "out")
-    assert Words.read(tmp_path / "out") == Words.read(checkpoint) == Words.read(BUNDLED)
+    assert AffectWords.read(tmp_path / "out") == AffectWords.read(checkpoint) == AffectWords.read(BUNDLED)
 
 
 def shares(predictor, corpus, emotion: str | None = None) -> Counter:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wav2small import Wav2SmallError
-from wav2small.models.audio import name, read, stream
+from wav2small.models.audio import read_audio, source_name, stream_audio
 
 
 def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
@@ -33,7 +33,7 @@ def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
 def test_every_format_gives_the_samples(tmp_path, suffix, subtype, tolerance):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, tone(RATE), RATE, subtype=subtype)
-    waveform = read(path)
+    waveform = read_audio(path)
     assert waveform.dtype == np.float32 and waveform.ndim == 1
     assert abs(len(waveform) - RATE) <= 1200  # MP3 pads its frames
     if tolerance < 0.1:
@@ -46,7 +46,7 @@ def test_every_format_gives_the_samples(tmp_path, suffix, subtype, tolerance):
 def test_any_rate_is_resampled_to_the_same_tone(tmp_path, rate):
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(rate), rate)
-    waveform = read(path)
+    waveform = read_audio(path)
     assert abs(len(waveform) - RATE) <= 2
     middle = slice(1000, 15000)  # the filter rings at the ends
     np.testing.assert_allclose(waveform[middle], tone(RATE)[middle], atol=2e-3)
@@ -56,38 +56,38 @@ def test_six_channels_become_their_mean(tmp_path):
     path = tmp_path / "a.wav"
     channels = np.stack([tone(RATE, hz=200 * (i + 1)) for i in range(6)], axis=1)
     soundfile.write(path, channels, RATE, subtype="FLOAT")
-    np.testing.assert_allclose(read(path), channels.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(read_audio(path), channels.mean(axis=1), atol=1e-6)
 
 
 def test_path_string_bytes_file_object_and_array_are_the_same_audio(wav):
     expected, rate = soundfile.read(wav, dtype="float32")
     content = wav.read_bytes()
     for source in (wav, str(wav), content, bytearray(content), io.BytesIO(content), (expected, rate)):
-        np.testing.assert_array_equal(read(source), expected)
+        np.testing.assert_array_equal(read_audio(source), expected)
     with wav.open("rb") as file:
-        np.testing.assert_array_equal(read(file), expected)
+        np.testing.assert_array_equal(read_audio(file), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8])
 def test_integers_are_scaled_by_the_range_of_their_type(dtype):
     info = np.iinfo(dtype)
     middle = (info.min + info.max + 1) // 2
-    waveform = read((np.array([info.min, middle, info.max], dtype), RATE))
+    waveform = read_audio((np.array([info.min, middle, info.max], dtype), RATE))
     np.testing.assert_allclose(waveform, [-1, 0, 1], atol=0.01)
 
 
 def test_a_truncated_recording_gives_what_is_there(tmp_path, wav):
     cut = tmp_path / "cut.wav"
     cut.write_bytes(wav.read_bytes()[:20044])
-    np.testing.assert_array_equal(read(cut), read(wav)[:10000])
+    np.testing.assert_array_equal(read_audio(cut), read_audio(wav)[:10000])
 
 
 @settings(deadline=None, max_examples=25)
 @given(samples=st.integers(1, 400_000), rate=st.sampled_from([8000, 16000, 44100]))
 def test_blocks_put_together_are_the_whole(samples, rate):
     signal = np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
-    whole = read((signal, rate))
-    np.testing.assert_array_equal(np.concatenate(list(stream((signal, rate)))), whole)
+    whole = read_audio((signal, rate))
+    np.testing.assert_array_equal(np.concatenate(list(stream_audio((signal, rate)))), whole)
     assert abs(len(whole) - samples * RATE / rate) <= 1
 
 
@@ -122,7 +122,7 @@ def bad_files(folder, good):
 def test_every_bad_file_is_one_sentence_that_names_it(tmp_path, wav):
     for file, told in bad_files(tmp_path, wav).items():
         with pytest.raises(Wav2SmallError, match=told) as error:
-            read(tmp_path / file)
+            read_audio(tmp_path / file)
         assert file in str(error.value)
         assert "\n" not in str(error.value)
 
@@ -146,13 +146,13 @@ def test_every_bad_file_is_one_sentence_that_names_it(tmp_path, wav):
 )
 def test_a_wrong_source_is_told_what_it_should_be(source, told):
     with pytest.raises(Wav2SmallError, match=told):
-        read(source)
+        read_audio(source)
 
 
 def test_a_source_has_a_name_for_errors(wav):
-    assert name(wav) == str(wav)
-    assert name(b"") == "<bytes>"
-    assert name((np.zeros(1), 1)) == "<array>"
-    assert name(io.BytesIO()) == "<file object>"
+    assert source_name(wav) == str(wav)
+    assert source_name(b"") == "<bytes>"
+    assert source_name((np.zeros(1), 1)) == "<array>"
+    assert source_name(io.BytesIO()) == "<file object>"
     with wav.open("rb") as file:
-        assert name(file) == str(wav)
+        assert source_name(file) == str(wav)

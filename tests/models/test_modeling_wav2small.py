@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification
 
 from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
-from wav2small.convert.student import fill, hub_variant_names
+from wav2small.convert.student import hub_variant_keys, load_renamed
 
 POOLINGS = ["token", "gram"]
 
@@ -19,7 +19,7 @@ POOLINGS = ["token", "gram"]
 def model(pooling: str = "token") -> Wav2SmallForAudioClassification:
     """A model with random weights and batch norm statistics, so that a slip of the mask would show."""
     result = Wav2SmallForAudioClassification(Wav2SmallConfig(pooling=pooling)).eval()
-    fill(result, reference.random_weights(pooling), hub_variant_names(), "test")
+    load_renamed(result, reference.random_weights(pooling), hub_variant_keys(), "test")
     return result
 
 

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wav2small import Wav2SmallError
-from wav2small.provenance.licences import RESULTS, TABLE, Credit, check, derive, find, get, published
+from wav2small.provenance.licences import (
+    RESULTS,
+    TABLE,
+    Credit,
+    check_licence,
+    derive_licence,
+    find_licence,
+    licence_of,
+    published_licence,
+)
 
 SHARED = [licence for licence in TABLE if licence.derivatives]
 parts = st.lists(st.sampled_from([licence.id for licence in SHARED]), min_size=1, max_size=5)
@@ -32,7 +41,7 @@ def named(*licences: str) -> list[tuple[str, str]]:
     ],
 )
 def test_each_restriction_carries_through(licences, result):
-    assert derive(named(*licences)) == result
+    assert derive_licence(named(*licences)) == result
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,7 @@ def test_each_restriction_carries_through(licences, result):
 )
 def test_what_leaves_no_licence_is_named(licences, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
-        derive(named(*licences))
+        derive_licence(named(*licences))
     assert "\n" not in str(error.value)
 
 
@@ -65,7 +74,7 @@ def test_what_leaves_no_licence_is_named(licences, told):
     ],
 )
 def test_a_stricter_licence_may_be_chosen(wished, licences):
-    check(wished, named(*licences))
+    check_licence(wished, named(*licences))
 
 
 @pytest.mark.parametrize(
@@ -82,30 +91,30 @@ def test_a_stricter_licence_may_be_chosen(wished, licences):
 )
 def test_a_freer_licence_is_refused_and_the_part_that_forbids_it_named(wished, licences, told):
     with pytest.raises(Wav2SmallError, match=told):
-        check(wished, named(*licences))
+        check_licence(wished, named(*licences))
 
 
 @given(parts)
 def test_the_derived_licence_may_always_be_given_and_no_freer_one(licences):
     known = named(*licences)
     try:
-        derived = derive(known)
+        derived = derive_licence(known)
     except Wav2SmallError:
         return
-    check(derived, known)
-    strict = get(("derived", derived))
+    check_licence(derived, known)
+    strict = licence_of(("derived", derived))
     for part in known:
-        assert not get(part).refuses(strict)
+        assert not licence_of(part).conflict_with(strict)
     for freer in RESULTS[: RESULTS.index(strict)]:
         with pytest.raises(Wav2SmallError):
-            check(freer.id, known)
+            check_licence(freer.id, known)
 
 
 @given(parts, parts)
 def test_a_chain_of_steps_gives_the_licence_of_all_parts_at_once(first, second):
     def outcome(*licences):
         try:
-            return derive(named(*licences))
+            return derive_licence(named(*licences))
         except Wav2SmallError:
             return None
 
@@ -116,15 +125,15 @@ def test_a_chain_of_steps_gives_the_licence_of_all_parts_at_once(first, second):
 @given(st.sampled_from(TABLE), st.data())
 def test_spelling_does_not_matter(licence, data):
     spelled = data.draw(st.sampled_from([licence.id, licence.id.lower(), licence.id.upper(), f" {licence.id}\n"]))
-    assert find(spelled) is licence
-    assert find(licence.id.replace("-", " ")) is licence
+    assert find_licence(spelled) is licence
+    assert find_licence(licence.id.replace("-", " ")) is licence
 
 
 def test_words_say_what_is_asked():
-    assert find("CC-BY-NC-SA-4.0").words() == "no commercial use, name the source, share alike"
-    assert find("MIT").words() == "any use, keep its notices"
-    assert find("CC-BY-ND-4.0").words().startswith("no derivatives")
-    assert all(licence.credit is Credit.NONE for licence in TABLE if licence.words() == "any use")
+    assert find_licence("CC-BY-NC-SA-4.0").summary() == "no commercial use, name the source, share alike"
+    assert find_licence("MIT").summary() == "any use, keep its notices"
+    assert find_licence("CC-BY-ND-4.0").summary().startswith("no derivatives")
+    assert all(licence.credit is Credit.NONE for licence in TABLE if licence.summary() == "any use")
 
 
 @pytest.mark.parametrize(
@@ -139,4 +148,4 @@ def test_words_say_what_is_asked():
     ],
 )
 def test_the_licence_is_known_for_the_published_models_alone(source, licence):
-    assert published(source) == licence
+    assert published_licence(source) == licence

@@ -15,8 +15,17 @@ from loopback_hub import LoopbackHub
 
 from wav2small import Wav2SmallError
 from wav2small.inference.predictor import BUNDLED
-from wav2small.provenance.licences import TABLE, derive, published
-from wav2small.provenance.provenance import AUDIO, FILE, Link, Provenance, code_version, link, read, write
+from wav2small.provenance.licences import TABLE, derive_licence, published_licence
+from wav2small.provenance.provenance import (
+    AUDIO_USES,
+    PROVENANCE_FILE,
+    Link,
+    Provenance,
+    code_version,
+    link_model,
+    read_provenance,
+    write_provenance,
+)
 
 COMMAND = Path(sys.executable).with_name("wav2small")
 TEACHER = Provenance(
@@ -48,7 +57,7 @@ def test_the_licence_carries_through_teachers_corpora_and_parents():
     assert further.licence == "CC-BY-NC-SA-4.0"
 
 
-@pytest.mark.parametrize("use", AUDIO)
+@pytest.mark.parametrize("use", AUDIO_USES)
 def test_all_that_shapes_the_weights_counts_and_evaluation_data_does_not(use):
     made = student(teachers=[], corpora=[Link("speech", "MIT", "training"), Link("other", "CC-BY-NC-4.0", use)])
     assert made.licence == ("MIT" if use == "evaluation" else "CC-BY-NC-4.0")
@@ -63,8 +72,8 @@ def test_an_unknown_licence_is_an_error_that_names_the_link():
 def test_the_link_that_forbids_a_licence_is_named_however_deep_it_lies():
     deep = Provenance(step="export", name="deep", parent=Link("s", student().licence, "parent", provenance=student()))
     with pytest.raises(Wav2SmallError, match=r"deep: it cannot be Apache-2\.0: the training its-speech is CC-BY-NC-SA"):
-        deep.check("apache-2.0")
-    deep.check("cc-by-nc-sa-4.0")
+        deep.check_licence("apache-2.0")
+    deep.check_licence("cc-by-nc-sa-4.0")
 
 
 def test_the_chain_is_walked_from_the_checkpoint_down():
@@ -87,7 +96,7 @@ links = st.builds(
     Link,
     id=st.text(min_size=1),
     licence=st.sampled_from([licence.id for licence in TABLE if licence.derivatives and "ODbL" not in licence.id]),
-    use=st.sampled_from(AUDIO),
+    use=st.sampled_from(AUDIO_USES),
     revision=st.none() | st.text(),
     clips=st.none() | st.integers(0, 10**9),
     hours=st.none() | st.floats(0, 1e6),
@@ -103,18 +112,18 @@ def test_what_is_written_is_read_again(corpora, evaluation):
 
 def written(folder: Path, change=lambda values: None) -> Path:
     """A folder with the provenance of a student, changed by hand."""
-    write(student(), folder)
-    values = json.loads((folder / FILE).read_text())
+    write_provenance(student(), folder)
+    values = json.loads((folder / PROVENANCE_FILE).read_text())
     change(values)
-    (folder / FILE).write_text(json.dumps(values))
+    (folder / PROVENANCE_FILE).write_text(json.dumps(values))
     return folder
 
 
 def test_a_folder_keeps_it_and_tells_which_code_wrote_it(tmp_path):
-    made = read(written(tmp_path))
+    made = read_provenance(written(tmp_path))
     assert made == student(date=made.date)
     assert made.date.endswith("Z") and made.code == code_version()
-    assert [path.name for path in tmp_path.iterdir()] == [FILE], "something else was left"
+    assert [path.name for path in tmp_path.iterdir()] == [PROVENANCE_FILE], "something else was left"
 
 
 @pytest.mark.parametrize(
@@ -136,28 +145,28 @@ def test_a_folder_keeps_it_and_tells_which_code_wrote_it(tmp_path):
 )
 def test_a_file_that_cannot_be_relied_upon_is_refused_in_one_sentence(tmp_path, change, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
-        read(written(tmp_path, change))
+        read_provenance(written(tmp_path, change))
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_missing_and_a_broken_file_are_told(tmp_path):
     with pytest.raises(Wav2SmallError, match=r"has no provenance\.json"):
-        read(tmp_path)
-    (tmp_path / FILE).write_text("{")
+        read_provenance(tmp_path)
+    (tmp_path / PROVENANCE_FILE).write_text("{")
     with pytest.raises(Wav2SmallError, match="not a provenance that can be read"):
-        read(tmp_path)
+        read_provenance(tmp_path)
     with pytest.raises(Wav2SmallError, match="there is no folder"):
-        write(student(), tmp_path / "nowhere")
+        write_provenance(student(), tmp_path / "nowhere")
 
 
 # ---- what is known of a model ----
 
 
 def test_a_model_with_a_provenance_brings_it_along(tmp_path):
-    found = link(str(written(tmp_path)), "parent")
-    assert (found.id, found.licence, found.provenance) == (tmp_path.name, "CC-BY-NC-SA-4.0", read(tmp_path))
+    found = link_model(str(written(tmp_path)), "parent")
+    assert (found.id, found.licence, found.provenance) == (tmp_path.name, "CC-BY-NC-SA-4.0", read_provenance(tmp_path))
     with pytest.raises(Wav2SmallError, match=r"is CC-BY-NC-SA-4\.0, not MIT"):
-        link(str(tmp_path), "parent", licence="MIT")
+        link_model(str(tmp_path), "parent", licence="MIT")
 
 
 @pytest.mark.parametrize(
@@ -173,34 +182,34 @@ def test_a_model_with_a_provenance_brings_it_along(tmp_path):
 )
 def test_without_one_its_config_may_tell(tmp_path, config, licence):
     (tmp_path / "config.json").write_text(config)
-    assert link(str(tmp_path), "teacher").licence == licence
-    assert link(str(tmp_path), "teacher", licence=licence or "MIT").licence == (licence or "MIT")
+    assert link_model(str(tmp_path), "teacher").licence == licence
+    assert link_model(str(tmp_path), "teacher", licence=licence or "MIT").licence == (licence or "MIT")
 
 
 def test_a_card_tells_before_the_name_that_a_model_was_loaded_by(tmp_path):
     (tmp_path / "config.json").write_text('{"_name_or_path": "3loi/SER-Odyssey-Baseline-WavLM-Arousal"}')
     write_card(tmp_path, "cc-by-nc-4.0")
-    assert link(str(tmp_path), "teacher").licence == "CC-BY-NC-4.0"
+    assert link_model(str(tmp_path), "teacher").licence == "CC-BY-NC-4.0"
     write_card(tmp_path, "other")
     with pytest.raises(Wav2SmallError, match=r"has a licence that is not known here \('other'\)"):
-        student(teachers=[link(str(tmp_path), "teacher")])
+        student(teachers=[link_model(str(tmp_path), "teacher")])
     (tmp_path / "README.md").write_text("---\nlicense: [\n---\n")
     with pytest.raises(Wav2SmallError, match=r"README\.md has front matter that is not YAML") as error:
-        link(str(tmp_path), "teacher")
+        link_model(str(tmp_path), "teacher")
     assert "\n" not in str(error.value)
 
 
 CONVERT = """
 import json, sys
 from pathlib import Path
-from wav2small.convert.student import convert
+from wav2small.convert.student import convert_student
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import read
-convert("audeering/wav2small", Path("ours"))
+from wav2small.provenance.provenance import read_provenance
+convert_student("audeering/wav2small", Path("ours"))
 try:
-    convert("someone/copy", Path("copy"))
+    convert_student("someone/copy", Path("copy"))
 except Wav2SmallError as error:
-    print(json.dumps([read("ours").to_dict(), str(error), Path("copy").exists()]))
+    print(json.dumps([read_provenance("ours").to_dict(), str(error), Path("copy").exists()]))
 """
 
 
@@ -229,7 +238,7 @@ def place(tmp_path_factory) -> Path:
 
     place = tmp_path_factory.mktemp("provenance")
     Wav2SmallForAudioClassification(Wav2SmallConfig(channels=2)).save_pretrained(place / "teacher")
-    write(TEACHER, place / "teacher")
+    write_provenance(TEACHER, place / "teacher")
     write_corpus(place / "speech", 12, bad=1)
     write_corpus(place / "noise", 4)
     return place
@@ -262,10 +271,10 @@ def test_a_distilled_student_is_saved_with_all_it_was_made_from(place):
 
     distill(recipe(place))
     for name in ("best", "last"):
-        made = read(place / "run" / name)
+        made = read_provenance(place / "run" / name)
         assert (made.step, made.licence) == ("distill", "CC-BY-NC-SA-4.0")
         (teacher,) = made.teachers
-        assert (teacher.id, teacher.provenance) == ("teacher", read(place / "teacher"))
+        assert (teacher.id, teacher.provenance) == ("teacher", read_provenance(place / "teacher"))
         parts = [(each.id, each.licence, each.use, each.clips, each.hours) for each in made.corpora]
         assert parts == [
             ("speech", "CC-BY-4.0", "training", 7, 0.002),
@@ -275,7 +284,7 @@ def test_a_distilled_student_is_saved_with_all_it_was_made_from(place):
         assert made.recipe["sha256"] == hashlib.sha256((place / "run" / "recipe.yaml").read_bytes()).hexdigest()
         assert made.recipe["steps"] == 1 and set(made.evaluation) == {"step", "ccc_to_targets"}
     with pytest.raises(Wav2SmallError, match="its-speech is CC-BY-NC-SA"):
-        made.check("Apache-2.0")
+        made.check_licence("Apache-2.0")
 
 
 def test_the_teacher_of_annotations_is_that_of_the_student(place):
@@ -283,7 +292,7 @@ def test_the_teacher_of_annotations_is_that_of_the_student(place):
     from wav2small_training.distillation.annotate import annotate
 
     annotate(recipe(place), place / "answers")
-    assert read(place / "answers").step == "annotate"
+    assert read_provenance(place / "answers").step == "annotate"
     taught = of_student(recipe(place, teacher=None, annotations=str(place / "answers")))
     assert taught.teachers == of_student(recipe(place)).teachers
 
@@ -308,7 +317,7 @@ def test_a_student_goes_on_from_a_parent_and_keeps_its_chain(place):
     from wav2small_training.data.provenance import of_student
 
     made = of_student(recipe(place, student={"start": str(place / "teacher")}))
-    assert made.parent == Link("teacher", TEACHER.licence, "parent", provenance=read(place / "teacher"))
+    assert made.parent == Link("teacher", TEACHER.licence, "parent", provenance=read_provenance(place / "teacher"))
 
 
 @pytest.mark.parametrize(("name", "licence"), [("paper", "CC-BY-NC-SA-4.0"), ("permissive", "CC-BY-4.0")])
@@ -317,9 +326,9 @@ def test_the_recipes_of_the_project_leave_their_students_the_licence_that_the_re
 
     recipe = load(ROOT / "training" / "recipes" / f"{name}.yaml")
     teachers = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher
-    parts = [(source, published(source)) for source in teachers]
+    parts = [(source, published_licence(source)) for source in teachers]
     parts += [(corpus.source, corpus.licence) for corpus in recipe.corpora]
-    assert derive(parts) == licence
+    assert derive_licence(parts) == licence
 
 
 LINEAGE = """
@@ -364,7 +373,9 @@ def test_the_command_prints_the_chain_as_a_tree(tmp_path):
     text = "\n".join(lines)
     assert "├── teacher: org/teacher (abc123)\n" in text and "│   ├── training: its-speech\n" in text
     assert "└── training: Speech (Someone 2020) (12 clips, 30 min)\n    CC-BY-4.0: any use, name the source" in text
-    assert run()[1] == f"{read(BUNDLED).licence}: any use, name the source", "the bundled checkpoint is the default"
+    assert run()[1] == f"{read_provenance(BUNDLED).licence}: any use, name the source", (
+        "the bundled checkpoint is the default"
+    )
 
 
 def test_the_readme_shows_what_the_command_prints():
@@ -376,7 +387,7 @@ def test_the_command_refuses_in_one_line(tmp_path):
     changed = written(tmp_path, lambda values: values.update(licence="MIT"))
     (told,) = run(changed, code=1)
     assert told.startswith("wav2small: ") and "it was changed by hand" in told
-    (tmp_path / FILE).unlink()
+    (tmp_path / PROVENANCE_FILE).unlink()
     (told,) = run(tmp_path, code=1)
     assert "has no known licence" in told
     (told,) = run("nobody/nothing", code=1)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wav2small.cli.command import needs
+from wav2small.cli.command import require_extra
 from wav2small.models.errors import Wav2SmallError
 
 app = typer.Typer()
@@ -20,7 +20,7 @@ def annotate(
     overrides: Overrides = None,
 ) -> None:
     """Write a teacher's answers for the corpora of a recipe, once; goes on where it was stopped."""
-    with needs("training"):
+    with require_extra("training"):
         from .distillation.annotate import main as run_annotate
     run_annotate(recipe, out, overrides)
 
@@ -33,7 +33,7 @@ def mix(
     clips: Annotated[int, typer.Option(min=1, help="How many to render.")] = 10_000,
 ) -> None:
     """Render a recipe's augmented mixture with its targets, once, to train students from; goes on where it stopped."""
-    with needs("training"):
+    with require_extra("training"):
         from .distillation.mix import main as run_mix
         from .recipe import load as load_recipe
     typer.echo(run_mix(load_recipe(recipe, overrides), out, clips))
@@ -50,13 +50,13 @@ def distill(
     ] = None,
 ) -> None:
     """Train a student from a recipe, and publish it where --publish says so."""
-    with needs("training"):
+    with require_extra("training"):
         from .distillation.distill import main as run_distill
         from .recipe import load
     if not publish_to:
         run_distill(recipe, overrides, resume)
         return
-    with needs("export"):
+    with require_extra("export"):
         from .hub import release
     settings = load(recipe, overrides)
     release.ready(settings, publish_to)
@@ -69,7 +69,7 @@ def models(
     checkpoints: Annotated[list[Path] | None, typer.Argument(help="Folders; default: the bundled checkpoint.")] = None,
 ) -> None:
     """Teacher and students side by side: size, cost, speed, memory, licence."""
-    with needs("training"):
+    with require_extra("training"):
         from .benchmarks.model_table import main as run_models
     run_models(checkpoints)
 
@@ -101,7 +101,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score models side by side: agreement, robustness, fairness; a Markdown and a JSON report with plots."""
-    with needs("training"):
+    with require_extra("training"):
         from .evaluation.evaluate import main as run_evaluate
     run_evaluate(
         models or [], data, out, split=split, where=where, config=config, audio=audio, columns=columns, scale=scale,
@@ -130,7 +130,7 @@ def card(
     """Write a card, README.md, from what was measured and recorded; never over one that was edited."""
     if compare and not speed:
         raise Wav2SmallError("--compare is for --speed: give that too")
-    with needs("training"):
+    with require_extra("training"):
         from .hub.card import write as write_card
     typer.echo(f"wrote {write_card(folder, results, id=id, speed=speed, compare=compare)}")
 
@@ -150,7 +150,7 @@ def export(
         raise Wav2SmallError("--report compares on speech: name a folder with --speech")
     if speech and not speech_licence:
         raise Wav2SmallError(f"{speech} shapes the small files: name its licence with --speech-licence, as an SPDX id")
-    with needs("export"):
+    with require_extra("export"):
         from .benchmarks.quantization import report as run_report
         from .exporters.export import export as run_export
     model = run_export(source, out, speech, speech_licence)
@@ -176,7 +176,7 @@ def calibrate(
     ] = None,
 ) -> None:
     """Measure where a checkpoint's words ("tense", "calm", "unsure") begin, on its own answers."""
-    with needs("training"):
+    with require_extra("training"):
         from .evaluation.calibrate import calibrate as run_calibrate
     typer.echo(run_calibrate(checkpoint, folders, check or []))
 
@@ -198,7 +198,7 @@ def publish(
     pr: PullRequest = False,
 ) -> None:
     """Check a checkpoint and publish it on the Hub in one commit; again, without a change, it does nothing."""
-    with needs("training"):
+    with require_extra("training"):
         from .hub.publish import publish as run_publish
     show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
 
@@ -213,7 +213,7 @@ def publish_space(
     pr: PullRequest = False,
 ) -> None:
     """Check the demo page and publish it as a Space; on the Hub, a Gradio Space on a CPU may need a paid plan."""
-    with needs("training"):
+    with require_extra("training"):
         from .hub.publish import publish_space as run_publish
     show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
 
@@ -225,7 +225,7 @@ def collect(
     private: Private = False,
 ) -> None:
     """Tie a teacher, its students and a Space together in a collection on the Hub; again, it adds what is missing."""
-    with needs("training"):
+    with require_extra("training"):
         from .hub.publish import collect as run_collect
     typer.echo(run_collect(title, items, private))
 

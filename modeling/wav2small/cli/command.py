@@ -10,22 +10,22 @@ import typer
 from ..models.errors import Wav2SmallError
 
 
-def run(command: Callable[[], Any]) -> None:
+def run_command(command: Callable[[], Any]) -> None:
     """Run a command; what a user can mend is one line on stderr and exit code 1."""
     try:
         command()
     except Wav2SmallError as error:
-        complain(str(error))
+        print_error(str(error))
         sys.exit(1)
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print one line to stderr."""
     typer.echo(f"wav2small: {' '.join(message.split())}", err=True)
 
 
 @contextmanager
-def needs(extra: str) -> Iterator[None]:
+def require_extra(extra: str) -> Iterator[None]:
     """Turn a missing package into the line that installs it."""
     try:
         yield

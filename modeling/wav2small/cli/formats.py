@@ -19,12 +19,12 @@ Row = tuple[str, Prediction]  # (file, prediction)
 COLUMNS = ["file", *(field.name for field in fields(Prediction))]
 
 
-def format_of(path: Path) -> Format:
+def guess_format(path: Path) -> Format:
     """Guess the format of an output file from its suffix; a table where that says nothing."""
     return {".json": "json", ".csv": "csv", ".parquet": "parquet"}.get(path.suffix.lower(), "table")  # type: ignore
 
 
-def render(rows: list[Row], kind: Format, width: int | None = None) -> bytes:
+def format_rows(rows: list[Row], kind: Format, width: int | None = None) -> bytes:
     """Turn rows into the bytes of a file.
 
     Args:
@@ -45,11 +45,11 @@ def render(rows: list[Row], kind: Format, width: int | None = None) -> bytes:
         writer.writeheader()
         writer.writerows(_record(row) for row in rows)
     else:
-        Console(file=text, width=width or 200).print(table(rows))
+        Console(file=text, width=width or 200).print(rows_table(rows))
     return text.getvalue().encode()
 
 
-def table(rows: list[Row]) -> Table:
+def rows_table(rows: list[Row]) -> Table:
     """A table for the terminal, numbers to two digits; silence is told even where the checkpoint has no words."""
     result = Table(box=None, header_style="bold", pad_edge=False)
     result.add_column("file", overflow="fold")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..models.errors import Wav2SmallError
-from .command import complain, needs, run
+from .command import print_error, require_extra, run_command
 
 app = typer.Typer(
     add_completion=False,
@@ -25,7 +25,7 @@ for plugin in entry_points(group="wav2small.commands"):  # such as those of the 
 
 def main() -> None:
     """Run the command line."""
-    run(app)
+    run_command(app)
 
 
 @app.command()
@@ -49,10 +49,10 @@ def predict(
     from ..inference.predictor import load
     from . import formats
 
-    kind = format or (formats.format_of(output) if output else "table")
+    kind = format or (formats.guess_format(output) if output else "table")
     if kind == "parquet" and output is None:
         raise Wav2SmallError("Parquet is not for a terminal: name a file with --output")
-    files = find_audio(paths)
+    files = expand_paths(paths)
     predictor = load(model, dtype=dtype)
 
     def answer(file: str) -> Any:
@@ -64,26 +64,26 @@ def predict(
 
     rows: list[formats.Row] = []
     errors: list[Wav2SmallError] = []
-    for file, result in zip(files, in_order(answer, files, threads), strict=True):
+    for file, result in zip(files, map_files(answer, files, threads), strict=True):
         if isinstance(result, Wav2SmallError):
             errors.append(result)
         else:
             rows += [(file, prediction) for prediction in result]
     if rows:
-        write(rows, kind, output)
+        write_rows(rows, kind, output)
     if rows and plot:
         from .plot import plot as draw
 
         draw(rows, plot, predictor.words)
     for error in errors:
-        complain(str(error))
+        print_error(str(error))
     if errors:
         if len(files) > 1:
-            complain(f"{len(errors)} of {len(files)} files could not be read")
+            print_error(f"{len(errors)} of {len(files)} files could not be read")
         raise typer.Exit(1)
 
 
-def find_audio(paths: list[str]) -> list[str]:
+def expand_paths(paths: list[str]) -> list[str]:
     """Turn arguments into files: a folder stands for the audio files below it, sorted."""
     from ..models.audio import audio_files
 
@@ -93,7 +93,7 @@ def find_audio(paths: list[str]) -> list[str]:
     return files
 
 
-def in_order(answer, files: list[str], threads: int) -> Iterator[Any]:
+def map_files(answer, files: list[str], threads: int) -> Iterator[Any]:
     """Answer files on some threads, in order, with a progress bar where there are many."""
     from rich.console import Console
     from rich.progress import track
@@ -113,20 +113,20 @@ def in_order(answer, files: list[str], threads: int) -> Iterator[Any]:
         pool.shutdown(cancel_futures=True)
 
 
-def write(rows: list, kind: Any, output: Path | None) -> None:
+def write_rows(rows: list, kind: Any, output: Path | None) -> None:
     """Write rows to a file, whole or not at all, or to stdout."""
     from ..atomic import whole_file
     from . import formats
 
     if output:
         with whole_file(output) as temporary:
-            temporary.write_bytes(formats.render(rows, kind))
+            temporary.write_bytes(formats.format_rows(rows, kind))
     elif kind == "table":
         from rich.console import Console
 
-        Console().print(formats.table(rows))
+        Console().print(formats.rows_table(rows))
     else:
-        sys.stdout.buffer.write(formats.render(rows, kind))
+        sys.stdout.buffer.write(formats.format_rows(rows, kind))
         sys.stdout.buffer.flush()
 
 
@@ -140,10 +140,10 @@ def demo(
     """Serve the demo page on this machine: listen, live, compare, batch; nothing is sent elsewhere or kept."""
     from importlib import import_module
 
-    from ..shipped import shipped
+    from ..shipped import shipped_folder
 
-    sys.path.insert(0, str(shipped("space")))  # its files find each other there, as they do on the Hub
-    with needs("space"):
+    sys.path.insert(0, str(shipped_folder("space")))  # its files find each other there, as they do on the Hub
+    with require_extra("space"):
         page = import_module("app")
     page.launch(model or ["bundled"], port)
 
@@ -158,8 +158,8 @@ def convert(
     ] = None,
 ) -> None:
     """Turn a published checkpoint in its original key layout into one of ours."""
-    with needs("torch"):
-        from ..convert.student import convert as convert_student
+    with require_extra("torch"):
+        from ..convert.student import convert_student
         from ..convert.teacher import convert_teacher, is_teacher
     convert_one = convert_teacher if is_teacher(source, revision) else convert_student
     convert_one(source, out, revision, licence)
@@ -177,6 +177,6 @@ def licence(
     from rich.console import Console
 
     from ..inference.predictor import BUNDLED
-    from ..provenance.licence_tree import tree
+    from ..provenance.licence_tree import licence_tree
 
-    Console().print(tree(model or str(BUNDLED), revision))
+    Console().print(licence_tree(model or str(BUNDLED), revision))

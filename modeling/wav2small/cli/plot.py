@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..atomic import whole_file
-from ..inference.words import REGIONS, Words
+from ..inference.words import REGIONS, AffectWords
 from ..models.errors import Wav2SmallError
 from .formats import Row
 
@@ -13,7 +13,7 @@ WIDTHS = {"valence": 4.5, "dominance": 3.0, "arousal": 1.5}  # the widest first,
 SUFFIXES = {".png", ".svg", ".pdf"}
 
 
-def plot(rows: list[Row], path: Path, words: Words | None = None) -> None:
+def plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> None:
     """Draw one strip a file (A/D/V over time) beside the arousal-valence plane, and save it.
 
     Args:
@@ -68,7 +68,7 @@ def plot(rows: list[Row], path: Path, words: Words | None = None) -> None:
         figure.savefig(temporary, dpi=120)
 
 
-def _dress(plane, words: Words | None) -> None:
+def _dress(plane, words: AffectWords | None) -> None:
     """Axes of the arousal-valence plane, and its regions with their words."""
     if words:
         for valence, arousal in zip(words.valence, words.arousal, strict=True):

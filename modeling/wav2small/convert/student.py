@@ -16,7 +16,7 @@ from ..provenance import provenance
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
-def hub_variant_names() -> dict[str, str]:
+def hub_variant_keys() -> dict[str, str]:
     """The keys of `audeering/wav2small`, as its model card gives them -> ours."""
     names = {f"adv.{part}": f"classifier.{part}" for part in ("weight", "bias")}
     for i in range(7):
@@ -36,35 +36,35 @@ def hub_variant_names() -> dict[str, str]:
 NOT_WEIGHTS = re.compile(r"vgg7\.logmel_extractor\.amin|.*\.num_batches_tracked")
 
 
-def convert(source: str, out: Path, revision: str | None = None, licence: str | None = None) -> None:
+def convert_student(source: str, out: Path, revision: str | None = None, licence: str | None = None) -> None:
     """Write the checkpoint of `audeering/wav2small`, or one in its key layout, in our layout, with its provenance.
 
     Args:
         source: a folder or an id on the Hub, with `model.safetensors` or `pytorch_model.bin`.
         out: folder to write, whole or not at all; it must not exist yet.
         revision: branch, tag or commit on the Hub.
-        licence: SPDX id, for a source of which nothing is known; see `provenance.link`.
+        licence: SPDX id, for a source of which nothing is known; see `provenance.link_model`.
 
     Raises:
         Wav2SmallError: if the weights cannot be found or read, a key or a shape is not as published, or the licence is
             not known; it is named.
     """
     weights = read_weights(find_weights(source, revision), source)
-    made = converted(source, revision, licence)
+    made = converted_provenance(source, revision, licence)
     model = Wav2SmallForAudioClassification(Wav2SmallConfig(pooling="gram"))
-    fill(model, weights, hub_variant_names(), source)
+    load_renamed(model, weights, hub_variant_keys(), source)
     with whole_folder(out) as folder:
         model.save_pretrained(folder)
-        provenance.write(made, folder)
+        provenance.write_provenance(made, folder)
 
 
-def converted(source: str, revision: str | None, licence: str | None) -> provenance.Provenance:
+def converted_provenance(source: str, revision: str | None, licence: str | None) -> provenance.Provenance:
     """The provenance of a published model in our layout.
 
     Raises:
         Wav2SmallError: if its licence is not known.
     """
-    parent = provenance.link(source, "parent", revision, licence)
+    parent = provenance.link_model(source, "parent", revision, licence)
     if not parent.licence:
         raise Wav2SmallError(f"nothing says what licence {source} has: name it with --licence, as an SPDX id")
     return provenance.Provenance(step="convert", name=parent.id.rpartition("/")[2], parent=parent)
@@ -73,7 +73,7 @@ def converted(source: str, revision: str | None, licence: str | None) -> provena
 def find_weights(source: str, revision: str | None = None) -> Path:
     """Find the file of weights in a folder, or download it from the Hub: the first kind that there is, alone."""
     for name in WEIGHTS:
-        file = hub.download(source, [name], revision) / name
+        file = hub.resolve_checkpoint(source, [name], revision) / name
         if file.is_file():
             return file
     raise Wav2SmallError(f"{source} holds neither {' nor '.join(WEIGHTS)}")
@@ -97,7 +97,7 @@ def read_weights(file: Path, source: str) -> dict[str, torch.Tensor]:
         raise Wav2SmallError(f"{source}: {file.name} is not a readable file of weights ({reason})") from None
 
 
-def fill(model: torch.nn.Module, weights: dict[str, torch.Tensor], names: dict[str, str], source: str) -> None:
+def load_renamed(model: torch.nn.Module, weights: dict[str, torch.Tensor], names: dict[str, str], source: str) -> None:
     """Load weights under our names; they must fit exactly: no key missing, none too many, each of the right shape."""
     if unexpected := sorted(key for key in weights.keys() - names.keys() if not NOT_WEIGHTS.fullmatch(key)):
         raise Wav2SmallError(f"{source} has the unexpected key {unexpected[0]} ({len(unexpected)} in all)")

@@ -19,8 +19,8 @@ from ..models.auto import AdvTeacherConfig, AdvTeacherForAudioClassification
 from ..models.configuration_adv_teacher import ENCODERS, WAVLM_LARGE
 from ..models.errors import Wav2SmallError
 from ..provenance import provenance
-from ..provenance.licences import published
-from .student import converted, fill, find_weights, read_weights
+from ..provenance.licences import published_licence
+from .student import converted_provenance, find_weights, load_renamed, read_weights
 
 # our modules in a member -> theirs
 DAWN = {"encoder": "wav2vec2", "head.dense": "classifier.dense", "head.out_proj": "classifier.out_proj"}
@@ -46,17 +46,17 @@ def convert_teacher(source: str, out: Path, revision: str | None = None, licence
         source: a folder or an id on the Hub, with `config.json` and `model.safetensors` or `pytorch_model.bin`.
         out: folder to write, whole or not at all; it must not exist yet.
         revision: branch, tag or commit on the Hub.
-        licence: SPDX id, for a source of which nothing is known; see `provenance.link`.
+        licence: SPDX id, for a source of which nothing is known; see `provenance.link_model`.
 
     Raises:
         Wav2SmallError: if the source cannot be found or read, a field, a key or a shape is not as published, or the
             licence is not known.
     """
-    made = converted(source, revision, licence)
+    made = converted_provenance(source, revision, licence)
     teacher = teacher_from([source], revisions=[revision], licences=[made.licence])
     with whole_folder(out) as folder:
         teacher.save_pretrained(folder)
-        provenance.write(made, folder)
+        provenance.write_provenance(made, folder)
 
 
 def is_teacher(source: str, revision: str | None = None) -> bool:
@@ -109,27 +109,27 @@ def teacher_from(
     members = []
     for i, (source, (config, commit)) in enumerate(zip(sources, configs, strict=True)):
         local = Path(source).is_dir()
-        known = None if local else published(source)
+        known = None if local else published_licence(source)
         origin = {
             "source": Path(source).resolve().name if local else source,
             "revision": commit,
             "licence": (licences[i] if licences else None) or known,
             "weight": weights[i] if weights else 1.0,
         }
-        members.append({**member_of(config, source), **origin})
+        members.append({**read_member(config, source), **origin})
     try:
         model = AdvTeacherForAudioClassification(AdvTeacherConfig(members=members))
     except ValueError as error:
         raise Wav2SmallError(f"{sources}: {error}") from error
     for source, (config, commit), member in zip(sources, configs, model.members, strict=True):
         layout = DAWN if is_dawn(config) else ODYSSEY
-        found = plain_names(read_weights(find_weights(source, commit), source), layout["encoder"])
-        names = {theirs(ours, layout): ours for ours in member.state_dict()}
-        fill(member, found, names, source)
+        found = current_names(read_weights(find_weights(source, commit), source), layout["encoder"])
+        names = {published_name(ours, layout): ours for ours in member.state_dict()}
+        load_renamed(member, found, names, source)
     return model.eval()
 
 
-def member_of(config: dict[str, Any], source: str) -> dict[str, Any]:
+def read_member(config: dict[str, Any], source: str) -> dict[str, Any]:
     """Read from a published config.json what the teacher needs to know of a member: fields of [`Member`]."""
     if config.get("sampling_rate", 16000) != 16000:
         raise Wav2SmallError(f"{source}: config.json has sampling_rate {config['sampling_rate']}, not 16000")
@@ -137,7 +137,7 @@ def member_of(config: dict[str, Any], source: str) -> dict[str, Any]:
         return {
             "encoder": {name: config[name] for name in ENCODERS["wav2vec2"] if name in config},
             "head": "mean_pool",
-            "order": order_of(config, source),
+            "order": output_order(config, source),
             "dropout": config.get("final_dropout", 0.0),
         }
     if is_odyssey(config):
@@ -154,7 +154,7 @@ def member_of(config: dict[str, Any], source: str) -> dict[str, Any]:
             "head": "attentive_stats",
             "mean": config["mean"],
             "std": config["std"],
-            "order": order_of(config, source),
+            "order": output_order(config, source),
             "dropout": config.get("classifier_dropout_prob", 0.0),
         }
     raise Wav2SmallError(
@@ -163,7 +163,7 @@ def member_of(config: dict[str, Any], source: str) -> dict[str, Any]:
     )
 
 
-def order_of(config: dict[str, Any], source: str) -> list[int]:
+def output_order(config: dict[str, Any], source: str) -> list[int]:
     """Find the outputs for arousal, dominance and valence by their names; without names they come in this order."""
     if "id2label" not in config:
         return [0, 1, 2]
@@ -176,7 +176,7 @@ def order_of(config: dict[str, Any], source: str) -> list[int]:
 
 def read_config(source: str, revision: str | None) -> tuple[dict[str, Any], str | None]:
     """Read config.json of a folder or an id on the Hub; give the commit as well, or the revision as it was named."""
-    folder = hub.download(source, ["config.json"], revision)
+    folder = hub.resolve_checkpoint(source, ["config.json"], revision)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -184,10 +184,10 @@ def read_config(source: str, revision: str | None) -> tuple[dict[str, Any], str 
         raise Wav2SmallError(f"{source} has no readable config.json ({reason})") from None
     if not isinstance(config, dict):
         raise Wav2SmallError(f"{source}: its config.json holds no fields")
-    return config, hub.commit(folder) or revision
+    return config, hub.commit_of(folder) or revision
 
 
-def plain_names(weights: dict[str, Tensor], encoder: str) -> dict[str, Tensor]:
+def current_names(weights: dict[str, Tensor], encoder: str) -> dict[str, Tensor]:
     """Give weights the names of today's torch, and leave out the mask of SpecAugment, which a teacher never uses."""
     plain = {}
     for name, weight in weights.items():
@@ -197,7 +197,7 @@ def plain_names(weights: dict[str, Tensor], encoder: str) -> dict[str, Tensor]:
     return plain
 
 
-def theirs(ours: str, layout: dict[str, str]) -> str:
+def published_name(ours: str, layout: dict[str, str]) -> str:
     """Turn the name of a weight in a member of ours into the published one."""
     module = next(module for module in layout if ours == module or ours.startswith(f"{module}."))
     return layout[module] + ours.removeprefix(module)

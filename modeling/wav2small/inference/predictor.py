@@ -16,10 +16,10 @@ from ..models import audio
 from ..models.adv import LABELS, LEAST_SECONDS
 from ..models.errors import Wav2SmallError
 from . import words
-from .timeline import Slicer, Stream, Windows
+from .timeline import Stream, WindowBuffer, Windows
 
 BUNDLED = Path(__file__).parents[1] / "pretrained"
-FILES = {  # the names of transformers.js
+ONNX_FILES = {  # the names of transformers.js
     "fp32": "onnx/model.onnx",
     "fp16": "onnx/model_fp16.onnx",
     "q8": "onnx/model_quantized.onnx",
@@ -27,7 +27,7 @@ FILES = {  # the names of transformers.js
 }
 MAX_SECONDS = 600.0  # in one piece; a timeline has no limit
 BATCH = 8
-SILENCE = 2 / 32768  # a signal that stays within one 16-bit step up and down is digital silence
+SILENCE_RANGE = 2 / 32768  # a signal that stays within one 16-bit step up and down is digital silence
 
 Dtype = Literal["fp32", "fp16", "q8", "q4"]
 
@@ -75,7 +75,7 @@ class Prediction:
         """
         if self.word is None:
             raise Wav2SmallError("this checkpoint has no words: measure them with `wav2small calibrate`")
-        return words.sentence(self.word)
+        return words.word_sentence(self.word)
 
 
 def load(
@@ -93,14 +93,14 @@ def load(
     Raises:
         Wav2SmallError: if the checkpoint cannot be found, or is not a model of arousal, dominance and valence.
     """
-    if dtype not in FILES:
-        raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(FILES)}")
+    if dtype not in ONNX_FILES:
+        raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(ONNX_FILES)}")
     if source is None:
         folder = BUNDLED
     elif Path(source).is_dir():
         folder = Path(source)
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and not str(source).startswith("."):
-        folder = hub.download(source, ["config.json", words.FILE, FILES[dtype]], revision)
+        folder = hub.resolve_checkpoint(source, ["config.json", words.WORDS_FILE, ONNX_FILES[dtype]], revision)
     else:
         raise Wav2SmallError(f"{source} is neither a folder nor an id on the Hub such as org/name")
     return Predictor(folder, dtype=dtype, threads=threads)
@@ -124,7 +124,7 @@ class Predictor:
     """
 
     def __init__(self, folder: Path, *, dtype: Dtype = "fp32", threads: int = 1):
-        config_file, model_file = folder / "config.json", folder / FILES[dtype]
+        config_file, model_file = folder / "config.json", folder / ONNX_FILES[dtype]
         for file in (config_file, model_file):
             if not file.is_file():
                 raise Wav2SmallError(f"{folder} has no {file.relative_to(folder)}: it is not a complete checkpoint")
@@ -136,7 +136,7 @@ class Predictor:
             raise Wav2SmallError(f"{config_file} is not the config of a model of ours ({error!r})") from None
         if labels != LABELS:
             raise Wav2SmallError(f"{config_file} has the labels {labels}, not {LABELS}")
-        self.words = words.Words.read(folder)
+        self.words = words.AffectWords.read(folder)
         self.file = model_file
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -154,7 +154,7 @@ class Predictor:
         """Predict one clip, or a list of clips.
 
         Args:
-            source: a path, the bytes of a file, a binary file object, or `(array, rate)`, see `audio.read`;
+            source: a path, the bytes of a file, a binary file object, or `(array, rate)`, see `audio.read_audio`;
                 or a list of these. 0.1 s to 10 minutes each.
 
         Returns:
@@ -164,11 +164,11 @@ class Predictor:
             Wav2SmallError: if the audio cannot be read, is too short or too long; the message names it.
         """
         if not isinstance(source, list):
-            return self._answer([(0, self._read(source))])[0]
-        answers: list[Prediction] = []
+            return self._predict([(0, self._read(source))])[0]
+        predictions: list[Prediction] = []
         for i in range(0, len(source), BATCH):
-            answers += self._answer([(0, self._read(one)) for one in source[i : i + BATCH]])
-        return answers
+            predictions += self._predict([(0, self._read(clip)) for clip in source[i : i + BATCH]])
+        return predictions
 
     def timeline(self, source: Any, window: float = 5.0, hop: float = 1.0) -> list[Prediction]:
         """Predict window by window; memory does not grow with the audio.
@@ -187,7 +187,7 @@ class Predictor:
         stream = self.stream(window, hop)
         rows: list[Prediction] = []
         seconds = 0.0
-        for block in audio.stream(source, self.sampling_rate):
+        for block in audio.stream_audio(source, self.sampling_rate):
             seconds += len(block) / self.sampling_rate
             rows += stream.push(block)
         self._check_length(source, seconds)
@@ -206,50 +206,66 @@ class Predictor:
         if not hop * self.sampling_rate >= 1:
             raise Wav2SmallError(f"hop={hop}: it must be above 0 s")
         rate = self.sampling_rate
-        slicer = Slicer(round(window * rate), round(hop * rate), round(LEAST_SECONDS * rate))
+        buffer = WindowBuffer(round(window * rate), round(hop * rate), round(LEAST_SECONDS * rate))
         if sampling_rate in (None, rate):
-            return Stream(self._answer, slicer, None)
+            return Stream(self._predict, buffer, None)
         resampler = soxr.ResampleStream(sampling_rate, rate, 1, dtype="float32", quality="HQ")
-        return Stream(self._answer, slicer, resampler.resample_chunk)
+        return Stream(self._predict, buffer, resampler.resample_chunk)
 
     def _read(self, source: Any) -> np.ndarray:
-        blocks, samples = [], 0
-        for block in audio.stream(source, self.sampling_rate):
-            blocks.append(block)
-            samples += len(block)
-            if samples > MAX_SECONDS * self.sampling_rate:
-                raise Wav2SmallError(
-                    f"{audio.name(source)} is longer than {MAX_SECONDS / 60:.0f} minutes: predict a timeline instead"
-                )
-        self._check_length(source, samples / self.sampling_rate)
-        return np.concatenate(blocks)
+        waveform = audio.read_audio(source, self.sampling_rate, max_seconds=MAX_SECONDS)
+        self._check_length(source, len(waveform) / self.sampling_rate)
+        return waveform
 
     @staticmethod
     def _check_length(source: Any, seconds: float) -> None:
         if seconds < LEAST_SECONDS:
-            raise Wav2SmallError(f"{audio.name(source)} is {seconds:.3f} s long: at least {LEAST_SECONDS} s are needed")
+            raise Wav2SmallError(
+                f"{audio.source_name(source)} is {seconds:.3f} s long: at least {LEAST_SECONDS} s are needed"
+            )
 
-    def _answer(self, windows: Windows) -> list[Prediction]:
+    def mean(self, windows: list[Prediction]) -> Prediction:
+        """Summarise a timeline in one prediction, with the affect word of the mean.
+
+        Args:
+            windows: predictions of one recording in order of time; at least one.
+
+        Returns:
+            The mean over all windows that are not silent (over all windows, if every one is silent), from the start of
+            the first window to the end of the last.
+
+        Raises:
+            Wav2SmallError: if there are no windows.
+        """
+        if not windows:
+            raise Wav2SmallError("a mean needs at least one window")
+        voiced = [window for window in windows if not window.silent]
+        averaged = voiced or windows
+        arousal, dominance, valence = np.mean([window.as_array() for window in averaged], axis=0).tolist()
+        word = self._word(arousal, valence, silent=not voiced)
+        return Prediction(arousal, dominance, valence, windows[0].start, windows[-1].end, not voiced, word)
+
+    def _predict(self, windows: Windows) -> list[Prediction]:
         """Predict (first sample, samples) windows: those of equal length together, for the file knows no padding."""
         groups: dict[int, list[int]] = defaultdict(list)
         for i, (_, samples) in enumerate(windows):
             groups[len(samples)].append(i)
-        answers: dict[int, Prediction] = {}
+        predictions: dict[int, Prediction] = {}
         for group in groups.values():
             for first in range(0, len(group), BATCH):
                 members = group[first : first + BATCH]
                 batch = np.stack([windows[i][1] for i in members])
                 logits = self._session.run(["logits"], {"input_values": batch})[0]
-                silent = np.ptp(batch, axis=1) <= SILENCE
+                silent = np.ptp(batch, axis=1) <= SILENCE_RANGE
                 for i, values, quiet in zip(members, logits.tolist(), silent.tolist(), strict=True):
                     start, end = windows[i][0], windows[i][0] + batch.shape[1]
                     arousal, dominance, valence = values
                     seconds = (start / self.sampling_rate, end / self.sampling_rate)
-                    word = self._word(arousal, dominance, valence, quiet)
-                    answers[i] = Prediction(arousal, dominance, valence, *seconds, silent=quiet, word=word)
-        return [answers[i] for i in range(len(windows))]
+                    word = self._word(arousal, valence, quiet)
+                    predictions[i] = Prediction(arousal, dominance, valence, *seconds, silent=quiet, word=word)
+        return [predictions[i] for i in range(len(windows))]
 
-    def _word(self, arousal: float, dominance: float, valence: float, silent: bool) -> str | None:
+    def _word(self, arousal: float, valence: float, silent: bool) -> str | None:
         if self.words is None:
             return None
-        return words.SILENCE if silent else self.words(arousal, dominance, valence)
+        return words.SILENCE if silent else self.words(arousal, valence)

@@ -7,7 +7,7 @@ import numpy as np
 Windows = list[tuple[int, np.ndarray]]  # (first sample of the window in the audio, samples)
 
 
-class Slicer:
+class WindowBuffer:
     """Cuts a growing signal into windows that begin every `hop` samples, keeping no more than it still needs.
 
     The last window ends where the audio ends and is as long as the others, so it may begin between two hops; audio
@@ -16,11 +16,11 @@ class Slicer:
     Args:
         window: samples in a window.
         hop: samples from the start of one window to the start of the next.
-        least: samples below which audio is too short for a window.
+        min_samples: samples below which audio is too short for a window.
     """
 
-    def __init__(self, window: int, hop: int, least: int):
-        self.window, self.hop, self.least = window, hop, least
+    def __init__(self, window: int, hop: int, min_samples: int):
+        self.window, self.hop, self.min_samples = window, hop, min_samples
         self.samples = 0  # that have arrived
         self._next = 0  # where the next window begins
         self._covered = 0  # where the last window ended
@@ -46,7 +46,7 @@ class Slicer:
 
     def flush(self) -> Windows:
         """Give the window at the end, if audio is left that no window has covered."""
-        if self._covered >= self.samples or self.samples < self.least:
+        if self._covered >= self.samples or self.samples < self.min_samples:
             return []
         self._covered = self.samples
         tail = self._buffer[-self.window :]
@@ -57,21 +57,21 @@ class Stream:
     """A/D/V of audio while it arrives; made by `Predictor.stream`.
 
     Args:
-        answer: turns windows into predictions.
-        slicer: cuts the windows.
+        predict: turns windows into predictions.
+        windows: cuts the audio into windows.
         resample: brings one block to the model's rate; called with `last=True` and no samples at the end.
     """
 
-    def __init__(self, answer: Callable[[Windows], list], slicer: Slicer, resample: Callable | None):
-        self._answer, self._slicer, self._resample = answer, slicer, resample
+    def __init__(self, predict: Callable[[Windows], list], windows: WindowBuffer, resample: Callable | None):
+        self._predict, self._windows, self._resample = predict, windows, resample
 
     def push(self, block: np.ndarray) -> list:
         """Take a mono block (samples,), float; return a prediction for each window that it completes."""
         block = np.asarray(block, np.float32)
-        return self._answer(self._slicer.push(self._resample(block) if self._resample else block))
+        return self._predict(self._windows.push(self._resample(block) if self._resample else block))
 
     def flush(self) -> list:
         """End the stream: return the prediction of the audio that no window has covered yet."""
         rest = np.zeros(0, np.float32)
-        windows = self._slicer.push(self._resample(rest, last=True)) if self._resample else []
-        return self._answer(windows + self._slicer.flush())
+        windows = self._windows.push(self._resample(rest, last=True)) if self._resample else []
+        return self._predict(windows + self._windows.flush())

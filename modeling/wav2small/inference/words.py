@@ -14,7 +14,7 @@ from pathlib import Path
 from ..atomic import whole_file
 from ..models.errors import Wav2SmallError
 
-FILE = "words.json"
+WORDS_FILE = "words.json"
 UNSURE = "unsure"
 SILENCE = "silence"
 LEVELS = ("low", "middle", "high")
@@ -26,7 +26,7 @@ REGIONS = {  # arousal, upwards: valence low, middle, high
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class AffectWords:
     """Where low ends and high begins on the axes of a checkpoint.
 
     Attributes:
@@ -48,18 +48,18 @@ class Words:
             if not -math.inf < low < high < math.inf:
                 raise Wav2SmallError(f"the thresholds of {axis} must rise, unlike {low:g} and {high:g}")
 
-    def __call__(self, arousal: float, dominance: float, valence: float) -> str:
+    def __call__(self, arousal: float, valence: float) -> str:
         """One of the nine words of `REGIONS`; an answer on a threshold is in the middle."""
         return REGIONS[level(arousal, self.arousal)][LEVELS.index(level(valence, self.valence))]
 
     @classmethod
-    def read(cls, folder: Path) -> "Words | None":
+    def read(cls, folder: Path) -> "AffectWords | None":
         """The words of a checkpoint; `None` if it has no `words.json`.
 
         Raises:
-            Wav2SmallError: if the file is not one that [`Words.write`] wrote.
+            Wav2SmallError: if the file is not one that [`AffectWords.write`] wrote.
         """
-        file = folder / FILE
+        file = folder / WORDS_FILE
         if not file.is_file():
             return None
         try:
@@ -71,7 +71,7 @@ class Words:
 
     def write(self, folder: Path) -> None:
         """Write `words.json` into the folder of a checkpoint."""
-        with whole_file(folder / FILE) as temporary:
+        with whole_file(folder / WORDS_FILE) as temporary:
             temporary.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -81,7 +81,7 @@ def level(answer: float, thresholds: tuple[float, float]) -> str:
     return "low" if answer < low else "high" if answer > high else "middle"
 
 
-def sentence(word: str) -> str:
+def word_sentence(word: str) -> str:
     """A word as a sentence, for the prompt of a language model."""
     if word == SILENCE:
         return "The recording is silent."

@@ -32,7 +32,7 @@ def audio_files(folder: str | os.PathLike[str]) -> list[Path]:
     return found
 
 
-def name(source: Any) -> str:
+def source_name(source: Any) -> str:
     """How an error calls this source: its path, or what kind of thing it is."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
@@ -43,27 +43,35 @@ def name(source: Any) -> str:
     return str(getattr(source, "name", "<file object>"))
 
 
-def read(source: Any, sampling_rate: int = 16000) -> np.ndarray:
+def read_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | None = None) -> np.ndarray:
     """Read audio as one waveform.
 
     Args:
         source: a path, the bytes of a file, a binary file object that can seek, or `(array, rate)`. An array has
             the shape (samples,) or (samples, channels); integers are scaled by their type's range.
         sampling_rate: of the result, in Hz.
+        max_seconds: longest recording that is read; a longer one is an error, found before it fills the memory.
 
     Returns:
         (samples,) float32, the mean of all channels, nominally in -1..1.
 
     Raises:
-        Wav2SmallError: if the source is missing, empty, no audio, or holds NaN or infinite samples.
+        Wav2SmallError: if the source is missing, empty, no audio, too long, or holds NaN or infinite samples.
     """
-    blocks = list(stream(source, sampling_rate))
+    blocks, samples = [], 0
+    for block in stream_audio(source, sampling_rate):
+        blocks.append(block)
+        samples += len(block)
+        if max_seconds is not None and samples > max_seconds * sampling_rate:
+            raise Wav2SmallError(
+                f"{source_name(source)} is longer than {max_seconds / 60:g} minutes: cut it or predict a timeline"
+            )
     return np.concatenate(blocks)
 
 
-def stream(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray]:
-    """Read audio block by block, so that its length does not matter; arguments and errors as for [`read`]."""
-    called = name(source)
+def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray]:
+    """Read audio block by block, so that its length does not matter; arguments and errors as for [`read_audio`]."""
+    called = source_name(source)
     if isinstance(source, tuple):
         rate, blocks = _array_blocks(source)
     else:

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 # `read`, `AdvPipeline`: transformers 4.57 copies from a local folder only the files named in this one.
-from .audio import read  # noqa: F401
+from .audio import read_audio  # noqa: F401
 from .configuration_adv_teacher import AdvTeacherConfig, Member
 from .errors import Wav2SmallError
 from .log_mel import normalize

@@ -12,7 +12,7 @@ from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 # `read`, `Wav2SmallError`, `AdvPipeline`: transformers 4.57 copies from a local folder only the files named here.
-from .audio import read  # noqa: F401
+from .audio import read_audio  # noqa: F401
 from .configuration_mobilenet_adv import MobileNetAdvConfig
 from .errors import Wav2SmallError  # noqa: F401
 from .log_mel import LogMel, normalize

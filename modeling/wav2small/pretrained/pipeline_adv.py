@@ -2,7 +2,7 @@
 
 from transformers import Pipeline
 
-from .audio import read
+from .audio import read_audio
 from .errors import Wav2SmallError
 
 
@@ -32,7 +32,7 @@ class AdvPipeline(Pipeline):
             inputs = (array, inputs["sampling_rate"])
         elif hasattr(inputs, "__array__"):
             inputs = (inputs, sampling_rate)
-        waveform = read(inputs, sampling_rate)
+        waveform = read_audio(inputs, sampling_rate)
         return self.feature_extractor(waveform, sampling_rate=sampling_rate, return_tensors="pt")
 
     def _forward(self, model_inputs):

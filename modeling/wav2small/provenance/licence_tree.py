@@ -4,39 +4,39 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from . import licences
-from .provenance import Link, Provenance, link
+from .provenance import Link, Provenance, link_model
 
 
-def tree(source: str, revision: str | None = None) -> Tree:
+def licence_tree(source: str, revision: str | None = None) -> Tree:
     """Draw what a model was made from; its licence is at the root, and what shaped no weights is grey.
 
     Raises:
         Wav2SmallError: if the model cannot be found, a licence is not known, or its provenance cannot be relied upon.
     """
-    model = link(source, "parent", revision)
-    known = licences.get((model.id, model.licence))
+    model = link_model(source, "parent", revision)
+    known = licences.licence_of((model.id, model.licence))
     made = model.provenance
-    drawn = Tree(f"{escape(made.name if made else model.id)}\n[bold]{known.id}[/]: {known.words()}")
+    drawn = Tree(f"{escape(made.name if made else model.id)}\n[bold]{known.id}[/]: {known.summary()}")
     if made:
-        grow(drawn, made, [])
+        add_links(drawn, made, [])
     else:
         drawn.add("what it was made from is not recorded: the licence is that on its card")
     return drawn
 
 
-def grow(branch: Tree, made: Provenance, drawn: list[Link]) -> None:
+def add_links(branch: Tree, made: Provenance, drawn: list[Link]) -> None:
     """Add the links of one step, and beneath each what is known of it; what was drawn before is one line."""
-    for each in made.direct():
+    for each in made.direct_links():
         if each in drawn:
-            branch.add(f"{head(each)}: as above")
+            branch.add(f"{describe_link(each)}: as above")
             continue
         drawn.append(each)
-        twig = branch.add(label(each))
+        twig = branch.add(link_text(each))
         if each.provenance:
-            grow(twig, each.provenance, drawn)
+            add_links(twig, each.provenance, drawn)
 
 
-def head(each: Link) -> str:
+def describe_link(each: Link) -> str:
     """Use, name and amount of a link."""
     facts = [each.revision[:7]] if each.revision else []
     if each.clips is not None:
@@ -47,9 +47,9 @@ def head(each: Link) -> str:
     return escape(f"{each.use}: {each.credit or each.id}{amount}")
 
 
-def label(each: Link) -> str:
+def link_text(each: Link) -> str:
     """One link, and beneath it the licence and what that allows."""
-    if not each.counts:
-        return f"[dim]{head(each)}\nshaped no weights, so its licence does not count[/]"
-    known = licences.get((each.id, each.licence))
-    return f"{head(each)}\n[bold]{known.id}[/]: {known.words()}"
+    if not each.shapes_weights:
+        return f"[dim]{describe_link(each)}\nshaped no weights, so its licence does not count[/]"
+    known = licences.licence_of((each.id, each.licence))
+    return f"{describe_link(each)}\n[bold]{known.id}[/]: {known.summary()}"

@@ -44,7 +44,7 @@ class Licence:
     share_alike: str | None = None
     research_only: bool = False
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """What it allows and asks, in plain words."""
         if not self.derivatives:
             return "no derivatives: what is made from it may not be shared"
@@ -56,7 +56,7 @@ class Licence:
         ]
         return ", ".join([use, *asks])
 
-    def refuses(self, other: "Licence") -> str | None:
+    def conflict_with(self, other: "Licence") -> str | None:
         """Why a result under `other` may not be made from a part under this; `None` if it may."""
         if not self.derivatives:
             return "allows no derivatives"
@@ -73,7 +73,7 @@ class Licence:
 
 RESEARCH_ONLY = "LicenseRef-research-only"
 
-# What a result can have, the freest first: `derive` takes the first that no part refuses.
+# What a result can have, the freest first: `derive_licence` takes the first that every part allows.
 RESULTS = (
     Licence("CC0-1.0", Credit.NONE),
     Licence("MIT", Credit.NOTICE),
@@ -128,19 +128,19 @@ PUBLISHED = {
 Part = tuple[str, str | None]  # name of what a result was made from, and its licence
 
 
-def find(name: str | None) -> Licence | None:
+def find_licence(name: str | None) -> Licence | None:
     """Look a licence up by its SPDX name or as the Hub spells it, in any case; `None` if it is not known here."""
     return KNOWN.get(re.sub(r"[\s_]+", "-", name.strip().lower())) if name else None
 
 
-def get(part: Part) -> Licence:
+def licence_of(part: Part) -> Licence:
     """Look the licence of a part up.
 
     Raises:
         Wav2SmallError: if it is not known; the message names the part.
     """
     name, text = part
-    if licence := find(text):
+    if licence := find_licence(text):
         return licence
     what = f"has a licence that is not known here ({text!r})" if text else "has no known licence"
     raise Wav2SmallError(
@@ -149,12 +149,12 @@ def get(part: Part) -> Licence:
     )
 
 
-def published(source: str) -> str | None:
+def published_licence(source: str) -> str | None:
     """The licence of a published model, by its id on the Hub; `None` if it is not known."""
     return next((licence for pattern, licence in PUBLISHED.items() if re.fullmatch(pattern, source)), None)
 
 
-def derive(parts: Iterable[Part]) -> str:
+def derive_licence(parts: Iterable[Part]) -> str:
     """The freest licence that a result made from all of these parts may have, as an SPDX id.
 
     Args:
@@ -167,7 +167,7 @@ def derive(parts: Iterable[Part]) -> str:
     parts = list(parts)
     if not parts:
         raise Wav2SmallError("nothing is said of what it was made from, so no licence follows")
-    known = [(part, get(part)) for part in parts]
+    known = [(part, licence_of(part)) for part in parts]
     for (name, _), licence in known:
         if not licence.derivatives:
             raise Wav2SmallError(
@@ -175,28 +175,28 @@ def derive(parts: Iterable[Part]) -> str:
                 "shared; leave it out"
             )
     for result in RESULTS:
-        if not any(licence.refuses(result) for _, licence in known):
+        if not any(licence.conflict_with(result) for _, licence in known):
             return result.id
     strict = {name: licence.id for (name, _), licence in known if licence.share_alike or not licence.commercial}
     together = ", ".join(f"{name} ({id})" for name, id in strict.items())
     raise Wav2SmallError(f"no licence meets what these ask for together: {together}; leave one of them out")
 
 
-def check(wished: str, parts: Iterable[Part]) -> None:
+def check_licence(wished: str, parts: Iterable[Part]) -> None:
     """Make sure that a result made from these parts may be given a licence: the derived one, or a stricter one.
 
     Args:
         wished: SPDX id, or as the Hub spells it.
-        parts: as for [`derive`].
+        parts: as for [`derive_licence`].
 
     Raises:
         Wav2SmallError: if a part forbids it; the message names that part.
     """
     parts = list(parts)
-    derived, result = get(("what it was made from", derive(parts))), get(("the result", wished))
+    derived, result = licence_of(("what it was made from", derive_licence(parts))), licence_of(("the result", wished))
     for name, text in parts:
-        part = get((name, text))
-        reason = part.refuses(result)
+        part = licence_of((name, text))
+        reason = part.conflict_with(result)
         if not reason and part.share_alike and result != derived:
             reason = f"asks for {derived.id} and nothing stricter"
         if reason:

@@ -5,8 +5,8 @@ the file and again whenever it is read.
 
 ```python
 here = Provenance(step="train", name="my student", corpora=[Link("emodb", "CC-BY-4.0", use="training", clips=410)])
-write(here, folder)
-read(folder).check("CC-BY-4.0")
+write_provenance(here, folder)
+read_provenance(folder).check_licence("CC-BY-4.0")
 ```
 """
 
@@ -25,13 +25,13 @@ from ..atomic import whole_file
 from ..models.errors import Wav2SmallError
 from . import licences
 
-FILE = "provenance.json"
+PROVENANCE_FILE = "provenance.json"
 FORMAT = 1
-MODELS = ("teacher", "parent")
-AUDIO = ("training", "mixing", "noise", "rooms", "labels", "calibration", "evaluation")
+MODEL_USES = ("teacher", "parent")
+AUDIO_USES = ("training", "mixing", "noise", "rooms", "labels", "calibration", "evaluation")
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time in UTC, as ISO 8601."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -81,44 +81,44 @@ class Provenance:
     onnx: dict[str, Any] | None = None
     evaluation: dict[str, Any] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=code_version)
-    date: str = field(default_factory=now)
+    date: str = field(default_factory=utc_now)
     licence: str = field(init=False)
 
     def __post_init__(self):
         for name in ("teachers", "corpora"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        counted = [(link.id, link.licence) for link in self.direct() if link.counts]
+        counted = [(link.id, link.licence) for link in self.direct_links() if link.shapes_weights]
         try:
-            licence = licences.derive(counted)
+            licence = licences.derive_licence(counted)
         except Wav2SmallError as error:
             raise Wav2SmallError(f"{self.name}: {error}") from None
         object.__setattr__(self, "licence", licence)
 
-    def direct(self) -> list["Link"]:
+    def direct_links(self) -> list["Link"]:
         """What this step itself used: parent, teachers, corpora."""
         return [*([self.parent] if self.parent else []), *self.teachers, *self.corpora]
 
     def links(self) -> Iterator["Link"]:
         """All links of the chain, each followed by those beneath it."""
-        for link in self.direct():
+        for link in self.direct_links():
             yield link
             if link.provenance:
                 yield from link.provenance.links()
 
     def roots(self) -> Iterator["Link"]:
         """The links that a licence follows from: those that count and have nothing known beneath them."""
-        for link in self.direct():
-            if link.counts:
+        for link in self.direct_links():
+            if link.shapes_weights:
                 yield from link.provenance.roots() if link.provenance else [link]
 
-    def check(self, licence: str) -> None:
+    def check_licence(self, licence: str) -> None:
         """Make sure that the checkpoint may be published under a licence: the derived one, or a stricter one.
 
         Raises:
             Wav2SmallError: if a link forbids it; the message names the link.
         """
         try:
-            licences.check(licence, [(f"the {link.use} {link.id}", link.licence) for link in self.roots()])
+            licences.check_licence(licence, [(f"the {link.use} {link.id}", link.licence) for link in self.roots()])
         except Wav2SmallError as error:
             raise Wav2SmallError(f"{self.name}: {error}") from None
 
@@ -126,7 +126,7 @@ class Provenance:
         """One line for each part of the chain whose licence asks to be kept or named, each part once."""
         lines: dict[tuple[str, str | None], list[str]] = {}
         for link in self.roots():
-            if licences.get((link.id, link.licence)).credit > licences.Credit.NONE:
+            if licences.licence_of((link.id, link.licence)).credit > licences.Credit.NONE:
                 lines.setdefault((link.credit or link.id, link.licence), []).append(link.use)
         return [f"{name} ({licence}): {', '.join(dict.fromkeys(uses))}" for (name, licence), uses in lines.items()]
 
@@ -199,8 +199,8 @@ class Link:
     provenance: Provenance | None = None
 
     def __post_init__(self):
-        if self.use not in (*MODELS, *AUDIO):
-            raise ValueError(f"use is {self.use!r}: it must be one of {', '.join((*MODELS, *AUDIO))}")
+        if self.use not in (*MODEL_USES, *AUDIO_USES):
+            raise ValueError(f"use is {self.use!r}: it must be one of {', '.join((*MODEL_USES, *AUDIO_USES))}")
         for name in ("id", "licence", "revision", "credit"):
             if not isinstance(getattr(self, name), str | None):
                 raise ValueError(f"{name} is {getattr(self, name)!r}")
@@ -210,13 +210,13 @@ class Link:
                 raise ValueError(f"{name} is {amount!r}")
         if not self.id:
             raise ValueError("id is empty")
-        if known := licences.find(self.licence):
+        if known := licences.find_licence(self.licence):
             object.__setattr__(self, "licence", known.id)
         if self.provenance and self.provenance.licence != self.licence:
             raise ValueError(f"the licence of {self.id} is not that of its provenance")
 
     @property
-    def counts(self) -> bool:
+    def shapes_weights(self) -> bool:
         """Whether it shaped the weights, so that their licence follows from it."""
         return self.use != "evaluation"
 
@@ -235,7 +235,7 @@ class Link:
         return cls(**values)
 
 
-def read(source: str | Path, revision: str | None = None) -> Provenance:
+def read_provenance(source: str | Path, revision: str | None = None) -> Provenance:
     """Read the provenance of a checkpoint.
 
     Args:
@@ -245,29 +245,29 @@ def read(source: str | Path, revision: str | None = None) -> Provenance:
     Raises:
         Wav2SmallError: if there is none, it cannot be read, or its licence does not follow from its links.
     """
-    file = hub.download(source, [FILE], revision) / FILE
+    file = hub.resolve_checkpoint(source, [PROVENANCE_FILE], revision) / PROVENANCE_FILE
     if not file.is_file():
-        raise Wav2SmallError(f"{source} has no {FILE}: wav2small did not make it, or an older version did")
+        raise Wav2SmallError(f"{source} has no {PROVENANCE_FILE}: wav2small did not make it, or an older version did")
     try:
         return Provenance.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except Wav2SmallError as error:
-        raise Wav2SmallError(f"{source}, {FILE}: {error}") from None
+        raise Wav2SmallError(f"{source}, {PROVENANCE_FILE}: {error}") from None
     except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise Wav2SmallError(f"{source}: {FILE} is not a provenance that can be read ({error})") from None
+        raise Wav2SmallError(f"{source}: {PROVENANCE_FILE} is not a provenance that can be read ({error})") from None
 
 
-def write(provenance: Provenance, folder: Path) -> None:
+def write_provenance(provenance: Provenance, folder: Path) -> None:
     """Write `provenance.json` into a folder, whole or not at all.
 
     Raises:
         Wav2SmallError: if the folder does not exist or cannot be written to.
     """
-    with whole_file(folder / FILE) as temporary:
+    with whole_file(folder / PROVENANCE_FILE) as temporary:
         text = json.dumps(provenance.to_dict(), indent=1, ensure_ascii=False)
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
-def link(source: str, use: str, revision: str | None = None, licence: str | None = None) -> Link:
+def link_model(source: str, use: str, revision: str | None = None, licence: str | None = None) -> Link:
     """Find out what is known of a model: its own provenance or, where it has none, its licence.
 
     The licence is looked for, in this order, among the published models, in the members of a teacher of ours, in the
@@ -283,16 +283,16 @@ def link(source: str, use: str, revision: str | None = None, licence: str | None
         Wav2SmallError: if the model cannot be found, or the licence is known and is not the one that was given.
     """
     local = Path(source).is_dir()
-    folder = hub.download(source, [FILE, "README.md", "config.json"], revision)
-    if (folder / FILE).is_file():
-        chain = read(folder)
+    folder = hub.resolve_checkpoint(source, [PROVENANCE_FILE, "README.md", "config.json"], revision)
+    if (folder / PROVENANCE_FILE).is_file():
+        chain = read_provenance(folder)
         found: str | None = chain.licence
     else:
-        chain, found = None, (None if local else licences.published(source)) or _licence_in(folder)
-    if found and licence and licences.find(found) != licences.find(licence):
+        chain, found = None, (None if local else licences.published_licence(source)) or _licence_in(folder)
+    if found and licence and licences.find_licence(found) != licences.find_licence(licence):
         raise Wav2SmallError(f"{source} is {found}, not {licence}: leave the licence away")
     name = Path(source).resolve().name if local else source
-    return Link(name, found or licence, use, hub.commit(folder) or revision, provenance=chain)
+    return Link(name, found or licence, use, hub.commit_of(folder) or revision, provenance=chain)
 
 
 def _licence_in(folder: Path) -> str | None:
@@ -303,7 +303,7 @@ def _licence_in(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whoever loads the model will say so
         config, members = {}, []
     if members and all(licence for _, licence in members):
-        return licences.derive(members)
+        return licences.derive_licence(members)
     if (folder / "README.md").is_file():
         from huggingface_hub import metadata_load
 
@@ -314,4 +314,4 @@ def _licence_in(folder: Path) -> str | None:
             raise Wav2SmallError(f"{folder / 'README.md'} has front matter that is not YAML ({reason})") from None
         if card.get("license"):
             return str(card["license"])
-    return licences.published(str(config.get("_name_or_path", "")))
+    return licences.published_licence(str(config.get("_name_or_path", "")))

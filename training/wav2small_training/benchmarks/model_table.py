@@ -11,10 +11,10 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PreTrainedModel
 
-from wav2small.inference.predictor import BUNDLED, FILES
+from wav2small.inference.predictor import BUNDLED, ONNX_FILES
 from wav2small.models.auto import CLASSES, AdvTeacherForAudioClassification
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import link
+from wav2small.provenance.provenance import link_model
 
 from .presets import PRESETS
 from .race import TORCH, Contestant, peak_memory, processor, race
@@ -43,7 +43,7 @@ class Entry:
 
     def size(self, kind: str) -> str:
         """Bytes of one of its ONNX files, if it was exported."""
-        file = self.folder / FILES[kind]
+        file = self.folder / ONNX_FILES[kind]
         return f"{file.stat().st_size / 1000:,.0f}" if file.is_file() else "-"
 
 
@@ -76,7 +76,7 @@ def entries(checkpoints: list[Path], work: Path) -> Iterator[Entry]:
         except (OSError, ValueError, KeyError):
             raise Wav2SmallError(f"{folder} is no checkpoint of a model of ours") from None
         model = model_class.from_pretrained(folder).eval()
-        licence = link(str(folder), "parent").licence
+        licence = link_model(str(folder), "parent").licence
         name = "the bundled checkpoint" if folder == BUNDLED else folder.name
         yield Entry(name, count_values(model), count_gmac(model), folder, licence or "unknown")
 

@@ -19,7 +19,7 @@ from rich.progress import track
 from transformers import PreTrainedModel
 
 from wav2small.atomic import whole_file
-from wav2small.models.audio import audio_files, read
+from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 
 from ..exporters.export import StraightOnnxConfig, calibration_clips, export_onnx, quiet
@@ -67,7 +67,7 @@ def report(model: PreTrainedModel, speech: Path, path: Path) -> None:
     files = audio_files(speech)
     if len(files) < 2:
         raise Wav2SmallError(f"{speech} holds one recording: one to calibrate on and one held out are needed")
-    held_out = [read(file) for file in files[1::2]]
+    held_out = [read_audio(file) for file in files[1::2]]
     with whole_file(path) as temporary:
         rows = compare(model, calibration_clips(files[::2]), held_out)
         text = (

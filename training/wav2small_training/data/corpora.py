@@ -16,9 +16,9 @@ import fsspec
 import numpy as np
 from pyarrow import parquet
 
-from wav2small.hub import refusal
+from wav2small.hub import hub_error
 from wav2small.models.adv import SAMPLING_RATE
-from wav2small.models.audio import SUFFIXES, read
+from wav2small.models.audio import SUFFIXES, read_audio
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
@@ -115,7 +115,7 @@ def _number(row: dict[str, Any], column: str, source: str) -> float:
 def waveform(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
     """Decode one clip to (samples,) float32 at 16 kHz."""
     audio = _audio(row, corpus)
-    return read(audio["bytes"] if audio.get("bytes") else audio["path"], SAMPLING_RATE)
+    return read_audio(audio["bytes"] if audio.get("bytes") else audio["path"], SAMPLING_RATE)
 
 
 def _audio(row: dict[str, Any], corpus: Corpus) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _hub(corpus: Corpus) -> datasets.IterableDataset:
             corpus.source, corpus.config, split=corpus.split, revision=corpus.revision, streaming=True
         )
     except Exception as error:  # the libraries beneath raise dozens of kinds
-        raise refusal(corpus.source, error, "streamed") from None
+        raise hub_error(corpus.source, error, "streamed") from None
     return undecoded(rows, corpus)
 
 

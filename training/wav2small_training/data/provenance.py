@@ -6,7 +6,7 @@ from typing import Any
 
 import soundfile
 
-from wav2small.hub import refusal
+from wav2small.hub import hub_error
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
 
@@ -67,9 +67,9 @@ def teachers(recipe: Recipe) -> list[Link]:
         Wav2SmallError: if one cannot be found, or the annotations have no provenance.
     """
     if recipe.annotations:
-        return list(provenance.read(recipe.annotations).teachers)
+        return list(provenance.read_provenance(recipe.annotations).teachers)
     sources = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []
-    found = [provenance.link(source, "teacher") for source in sources]
+    found = [provenance.link_model(source, "teacher") for source in sources]
     for rendered in filter(None, map(mixture, recipe.corpora)):
         found += [link for link in rendered.teachers if link not in found]
     return found
@@ -77,7 +77,7 @@ def teachers(recipe: Recipe) -> list[Link]:
 
 def parent(recipe: Recipe) -> Link | None:
     """The checkpoint that a student goes on from."""
-    return provenance.link(recipe.student.start, "parent") if recipe.student.start else None
+    return provenance.link_model(recipe.student.start, "parent") if recipe.student.start else None
 
 
 def corpora(recipe: Recipe) -> list[Link]:
@@ -85,16 +85,19 @@ def corpora(recipe: Recipe) -> list[Link]:
     heard: list[Link] = []
     for each in recipe.corpora:
         rendered = mixture(each)
-        heard += [link for link in rendered.corpora if link.counts] if rendered else [corpus(each, "training")]
+        heard += [link for link in rendered.corpora if link.shapes_weights] if rendered else [corpus(each, "training")]
     unique = list(dict.fromkeys(heard))
     return unique + [corpus(each, "evaluation") for each in recipe.evaluation.corpora]
 
 
 def mixture(source: Corpus) -> Provenance | None:
     """What `wav2small mix` noted beside its shards; None for any other corpus."""
-    if not source.source.endswith(".parquet") or not (Path(source.source).parent / provenance.FILE).is_file():
+    if (
+        not source.source.endswith(".parquet")
+        or not (Path(source.source).parent / provenance.PROVENANCE_FILE).is_file()
+    ):
         return None
-    return provenance.read(Path(source.source).parent)
+    return provenance.read_provenance(Path(source.source).parent)
 
 
 def norms(recipe: Recipe) -> list[Link]:
@@ -148,4 +151,4 @@ def commit(source: Corpus) -> str | None:
     try:
         return HfApi().dataset_info(source.source, revision=source.revision).sha
     except Exception as error:  # the HTTP clients beneath the two lines of huggingface_hub have no base class in common
-        raise refusal(source.source, error, "streamed") from None
+        raise hub_error(source.source, error, "streamed") from None

@@ -29,11 +29,11 @@ from rich.progress import (
 from rich.text import Text
 
 from wav2small.atomic import whole_file
-from wav2small.cli.command import run
-from wav2small.inference.timeline import Slicer
+from wav2small.cli.command import run_command
+from wav2small.inference.timeline import WindowBuffer
 from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import write
+from wav2small.provenance.provenance import write_provenance
 
 from ..data import provenance as lineage
 from ..data.corpora import clip_count, open_rows, row_id, waveform
@@ -101,7 +101,7 @@ def annotate(recipe: Recipe, out: Path) -> int:
                 bar.advance(task, int(shard.schema.metadata[b"clips"]))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        write(origin, out)
+        write_provenance(origin, out)
         write_json(out / "annotations.json", settings)
     accelerator.wait_for_everyone()
     accelerator.end_training()
@@ -169,7 +169,7 @@ def cut(chunk: list[dict[str, Any]], corpus: Corpus, crop: int) -> tuple[list[di
     """Decode clips and cut them into windows of a crop, the last of each ending with its clip; list what is bad."""
     windows, errors = [], []
     for row in chunk:
-        slicer = Slicer(crop, crop, round(LEAST_SECONDS * SAMPLING_RATE))
+        slicer = WindowBuffer(crop, crop, round(LEAST_SECONDS * SAMPLING_RATE))
         try:
             name = row_id(row, corpus)
             for start, samples in [*slicer.push(waveform(row, corpus)), *slicer.flush()]:
@@ -242,4 +242,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(lambda: typer.run(main))
+    run_command(lambda: typer.run(main))

@@ -22,12 +22,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
-from wav2small.atomic import swap, whole_file
-from wav2small.cli.command import run
+from wav2small.atomic import replace_folder, whole_file
+from wav2small.cli.command import run_command
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import Provenance, write
+from wav2small.provenance.provenance import Provenance, write_provenance
 
 from ..data import provenance as lineage
 from ..data.augment import Augment
@@ -193,8 +193,8 @@ def save_student(student: PreTrainedModel, folder: Path, origin: Provenance, sta
     student.save_pretrained(new)
     scored = state.history[-1]
     figures = {"step": scored["step"], "ccc_to_targets": dict(zip(LABELS, scored["ccc"], strict=True))}
-    write(replace(origin, evaluation=figures), new)
-    swap(new, folder)
+    write_provenance(replace(origin, evaluation=figures), new)
+    replace_folder(new, folder)
 
 
 def progress(recipe: Recipe, accelerator: Accelerator) -> Progress:
@@ -219,4 +219,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(lambda: typer.run(main))
+    run_command(lambda: typer.run(main))

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from wav2small.atomic import swap
+from wav2small.atomic import replace_folder
 
 
 @dataclass
@@ -56,7 +56,7 @@ def save(accelerator, loader, folder: Path) -> None:
     torch.save(loader.state_dict(), new / f"loader_{accelerator.process_index}.pt")
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        swap(new, folder)
+        replace_folder(new, folder)
     accelerator.wait_for_everyone()
 
 

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from wav2small.atomic import whole_file
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import write
+from wav2small.provenance.provenance import write_provenance
 
 from ..data import provenance as lineage
 from ..recipe import Recipe
@@ -88,7 +88,7 @@ def mix(recipe: Recipe, out: Path, clips: int) -> int:
             table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"position": position.getvalue()})
             with whole_file(shard) as temporary:
                 parquet.write_table(table, temporary)
-    write(origin, out)
+    write_provenance(origin, out)
     accelerator.end_training()
     return len(shards) * SHARD * recipe.batch
 

@@ -15,11 +15,11 @@ import typer
 from rich.progress import track
 
 from wav2small.atomic import whole_folder
-from wav2small.cli.command import run
+from wav2small.cli.command import run_command
 from wav2small.models.adv import LABELS
 from wav2small.models.auto import ProsodyAdvConfig, ProsodyAdvForAudioClassification  # which makes it save its code
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import write
+from wav2small.provenance.provenance import write_provenance
 
 from ..data import provenance as lineage
 from ..data.corpora import label, open_rows, waveform
@@ -75,7 +75,7 @@ def train(recipe: Recipe) -> dict[str, list[float]]:
     figures = scores(model, [described(model, corpus) for corpus in recipe.evaluation.corpora])
     with whole_folder(Path(recipe.output)) as folder:
         model.save_pretrained(folder)
-        write(replace(origin, evaluation=figures), folder)
+        write_provenance(replace(origin, evaluation=figures), folder)
     return figures
 
 
@@ -131,4 +131,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(lambda: typer.run(main))
+    run_command(lambda: typer.run(main))

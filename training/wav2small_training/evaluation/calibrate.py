@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wav2small.inference.predictor import Prediction, Predictor, load
-from wav2small.inference.words import REGIONS, Words
+from wav2small.inference.words import REGIONS, AffectWords
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import open_rows, waveform
@@ -91,7 +91,7 @@ def listen(predictor: Predictor, folder: Path) -> Heard:
     return Heard(folder, answers, emotions)
 
 
-def measure(references: list[Heard]) -> Words:
+def measure(references: list[Heard]) -> AffectWords:
     """Take the thresholds from answers to ordinary speech."""
     thresholds = {}
     for axis in ("arousal", "valence"):
@@ -101,14 +101,14 @@ def measure(references: list[Heard]) -> Words:
         thresholds[axis] = (low, high)
     counts = " and ".join(f"{len(heard.answers)} clips of {heard.folder.resolve().name}" for heard in references)
     how = f"{TAIL:.0%} and {1 - TAIL:.0%} quantiles of the answers to crops of {SECONDS[0]} to {SECONDS[-1]} s"
-    return Words(**thresholds, measured_on=f"{how}: {counts}")
+    return AffectWords(**thresholds, measured_on=f"{how}: {counts}")
 
 
-def table(words: Words, heard: list[Heard]) -> str:
+def table(words: AffectWords, heard: list[Heard]) -> str:
     """Share of each word, by folder and by emotion, in percent, as Markdown."""
     rows = []
     for each in heard:
-        said = [words(a.arousal, a.dominance, a.valence) for a in each.answers]
+        said = [words(a.arousal, a.valence) for a in each.answers]
         rows.append(_row(each.folder.resolve().name, said))
         for emotion in sorted(set(each.emotions) - {""}):
             rows.append(_row(f"- {emotion}", [w for w, e in zip(said, each.emotions, strict=True) if e == emotion]))

@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 from scipy.signal import butter, fftconvolve, firwin2, lfilter, sosfilt
 
-from wav2small.models.audio import SUFFIXES, read
+from wav2small.models.audio import SUFFIXES, read_audio
 from wav2small.models.errors import Wav2SmallError
 
 RATE = 16000
@@ -244,7 +244,7 @@ def same_length(waveform: np.ndarray, samples: int) -> np.ndarray:
 @lru_cache(maxsize=64)
 def recording(path: Path) -> np.ndarray:
     """Read at most 30 s of a noise or a room; the last ones are kept."""
-    return read(path, RATE)[: 30 * RATE]
+    return read_audio(path, RATE)[: 30 * RATE]
 
 
 @dataclass
@@ -273,7 +273,7 @@ class Recordings:
             kind = next((kind for kind in NOISE_KINDS if kind[:5] in category.lower()), "environment")
             by_kind.setdefault(kind, []).append(path)
         responses = [path for path, _ in listed(rooms)] if rooms else []
-        return cls(by_kind, sorted(responses, key=lambda path: -clarity_db(read(path, RATE))), list(voices))
+        return cls(by_kind, sorted(responses, key=lambda path: -clarity_db(read_audio(path, RATE))), list(voices))
 
 
 def listed(folder: Path) -> list[tuple[Path, str]]:

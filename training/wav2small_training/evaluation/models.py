@@ -9,7 +9,7 @@ import numpy as np
 
 import wav2small
 from wav2small.inference.predictor import BUNDLED
-from wav2small.models.audio import read
+from wav2small.models.audio import read_audio
 from wav2small.models.errors import Wav2SmallError
 
 RATE = 16000
@@ -75,7 +75,7 @@ def torch_model(source: str) -> Model:
     model = model.eval().to(device)
 
     def answer(clip: np.ndarray) -> np.ndarray:
-        heard = torch.from_numpy(read((clip, RATE), model.config.sampling_rate))[None].to(device)  # (1, samples)
+        heard = torch.from_numpy(read_audio((clip, RATE), model.config.sampling_rate))[None].to(device)  # (1, samples)
         with torch.inference_mode():
             return model(heard).logits[0].float().cpu().numpy()
 

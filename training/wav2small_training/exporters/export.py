@@ -26,11 +26,11 @@ from safetensors import SafetensorError
 from transformers import AutoModelForAudioClassification, PreTrainedModel
 
 from wav2small.atomic import whole_file, whole_folder
-from wav2small.hub import download
-from wav2small.models.audio import audio_files, read
+from wav2small.hub import resolve_checkpoint
+from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import Provenance, code_version, link, now, write
+from wav2small.provenance.provenance import Provenance, code_version, link_model, utc_now, write_provenance
 
 from ..data import provenance as lineage
 from ..recipe import Corpus
@@ -121,31 +121,31 @@ def export(source: str, out: Path, speech: Path | None = None, speech_licence: s
     Raises:
         Wav2SmallError: if the source is no checkpoint of ours, a file differs from it, or a licence is not known.
     """
-    folder = download(source, ["*"])
+    folder = resolve_checkpoint(source, ["*"])
     model = load(folder)
     origin = provenance(source, speech, speech_licence)  # before minutes of work
     clips = [] if speech is None else calibration_clips(audio_files(speech))
     if out.exists() and out.resolve() == folder.resolve():
         write_files(model, out, clips)
-        write(origin, out)
+        write_provenance(origin, out)
     else:
         with whole_folder(out) as temporary:
             shutil.copytree(folder, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns("onnx", ".*"))
             write_files(model, temporary, clips)
-            write(origin, temporary)
+            write_provenance(origin, temporary)
     return model
 
 
 def provenance(source: str, speech: Path | None, speech_licence: str | None) -> Provenance:
     """What a checkpoint with its ONNX files is made from: what it was made from before, and the calibration audio."""
-    known = link(source, "parent")
+    known = link_model(source, "parent")
     before = known.provenance or Provenance(step="export", name=known.id.rpartition("/")[2], parent=known)
     heard = [each for each in before.corpora if each.use != "calibration"]  # of files that are replaced
     if speech:
         recordings = lineage.corpus(Corpus(source=str(speech), licence=speech_licence or ""), "calibration")
         clips = min(CLIPS, recordings.clips or 0)
         heard.append(replace(recordings, clips=clips, hours=round(clips * CLIP_SECONDS / 3600, 3)))
-    return replace(before, corpora=heard, onnx={"date": now(), "code": code_version()})
+    return replace(before, corpora=heard, onnx={"date": utc_now(), "code": code_version()})
 
 
 def load(folder: Path) -> PreTrainedModel:
@@ -170,7 +170,7 @@ def load(folder: Path) -> PreTrainedModel:
 def calibration_clips(files: list[Path]) -> list[np.ndarray]:
     """Some clips of recordings, of one length, which they fill by repetition: waveforms (samples,)."""
     chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
-    return [np.resize(read(file), round(CLIP_SECONDS * RATE)) for file in chosen]
+    return [np.resize(read_audio(file), round(CLIP_SECONDS * RATE)) for file in chosen]
 
 
 def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray]) -> None:

@@ -17,12 +17,12 @@ from huggingface_hub import CardData, EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wav2small.atomic import whole_file
-from wav2small.inference.predictor import BUNDLED, FILES
+from wav2small.inference.predictor import BUNDLED, ONNX_FILES
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Provenance
-from wav2small.shipped import shipped
+from wav2small.shipped import shipped_folder
 
 from ..evaluation.conditions import AS_RECORDED
 from ..evaluation.plots import Content
@@ -114,8 +114,8 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
         Wav2SmallError: if its kind of model has no template, or it does not say where it comes from.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    record = provenance.read(folder)
-    onnx = next((kind for kind in SMALLEST if (folder / FILES[kind]).is_file()), None)
+    record = provenance.read_provenance(folder)
+    onnx = next((kind for kind in SMALLEST if (folder / ONNX_FILES[kind]).is_file()), None)
     place = id or shown(folder)
     results = [card_tables.evaluation(content, folder) for content in contents.values()]
     results.append(card_tables.reading(list(contents.values())) if contents else card_tables.NOT_MEASURED)
@@ -126,7 +126,7 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
         id=place,
         config=config,
         load="" if folder.resolve() == BUNDLED.resolve() else json.dumps(place),
-        onnx=FILES[onnx] if onnx else "",
+        onnx=ONNX_FILES[onnx] if onnx else "",
         dtype=onnx,
         summary=card_text.summary(record),
         scale=card_text.scale(speed, folder),
@@ -147,7 +147,7 @@ def fill(template: str, *, metadata: CardData, **facts: Any) -> str:
     Raises:
         Wav2SmallError: if there is no such template.
     """
-    folder = shipped("hub_cards")
+    folder = shipped_folder("hub_cards")
     if not (folder / template).is_file():
         raise Wav2SmallError(f"there is no card template {template}: config.json is not of a model of ours")
     loader = FileSystemLoader(folder)

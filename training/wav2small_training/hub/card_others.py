@@ -41,7 +41,7 @@ def facts(folder: Path, id: str | None) -> dict[str, Any]:
 
 def annotations(folder: Path, id: str | None) -> dict[str, Any]:
     """What a folder of annotations holds: rows, recordings and hours by corpus, mean and deviation of the answers."""
-    record = provenance.read(folder)
+    record = provenance.read_provenance(folder)
     table = pyarrow.dataset.dataset(sorted(map(str, folder.glob("*.parquet"))), format="parquet").to_table()
     fields: dict[str, Any] = {**card_text.hub_licence(record.licence)}
     title = f"Answers of {card_text.names(record.teachers) or 'a teacher'}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import AutoConfig
 
-from wav2small.inference.predictor import FILES
+from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 
@@ -74,7 +74,7 @@ def this_model(models: list[dict[str, Any]], folder: Path, path: Path) -> str:
 
 def prints(folder: Path) -> set[str]:
     """The digests by which reports name the weights of a checkpoint: of its float ONNX file, and of its safetensors."""
-    files = [sorted(folder.glob("*.safetensors")), [folder / FILES["fp32"]]]
+    files = [sorted(folder.glob("*.safetensors")), [folder / ONNX_FILES["fp32"]]]
     return {digest(paths) for paths in files if paths and paths[0].is_file()}
 
 
@@ -152,7 +152,7 @@ def measure(folder: Path, others: list[Path]) -> Content:
         fact = {"name": name, "weights": digest(sorted(each.glob("*.safetensors")))}
         models.append(fact | {"values": count_values(model), "gmac": round(count_gmac(model), 3)})
         contestants[name, WEIGHTS, "torch"] = Contestant(f"{name} {WEIGHTS}", TORCH, each / WEIGHTS)
-        for file in FILES.values():
+        for file in ONNX_FILES.values():
             if (each / file).is_file():
                 contestants[name, file, "ONNX Runtime"] = Contestant(f"{name} {file}", ONNX, each / file)
     times = race(contestants.values(), RUNS, SECONDS)

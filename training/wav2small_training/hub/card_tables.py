@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.predictor import FILES
+from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import LABELS
 
 from ..evaluation.conditions import AS_RECORDED, LEVEL_NORMALISED, VOICEFIXER
@@ -31,10 +31,10 @@ NOT_MEASURED = "Not measured."
 METRICS = {"ccc": "CCC", "pearson": "Pearson's r", "mae": "MAE"}
 MEANING = {
     WEIGHTS: "transformers, with the code beside it (`trust_remote_code=True`)",
-    FILES["fp32"]: "ONNX, float",
-    FILES["fp16"]: "ONNX, half precision",
-    FILES["q8"]: "ONNX, weights in 8 bits",
-    FILES["q4"]: "ONNX, weights in 4 bits",
+    ONNX_FILES["fp32"]: "ONNX, float",
+    ONNX_FILES["fp16"]: "ONNX, half precision",
+    ONNX_FILES["q8"]: "ONNX, weights in 8 bits",
+    ONNX_FILES["q4"]: "ONNX, weights in 4 bits",
 }
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.predictor import FILES
+from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import LABELS
-from wav2small.provenance.licences import get
+from wav2small.provenance.licences import licence_of
 from wav2small.provenance.provenance import Link, Provenance
 
 from ..evaluation.conditions import AS_RECORDED
@@ -84,7 +84,7 @@ def names(links: Sequence[Link]) -> str:
 
 def scale(speed: Content | None, folder: Path) -> str:
     """Values and bytes, in a sentence."""
-    found = [file for file in FILES.values() if (folder / file).is_file()]
+    found = [file for file in ONNX_FILES.values() if (folder / file).is_file()]
     sizes = [f"{(folder / file).stat().st_size:,} bytes (`{file}`)" for file in found]
     values = [f"{model['values']:,} values" for model in speed["models"][:1]] if speed else []
     return f"Size: {'; '.join([*values, *sizes]) or NOT_MEASURED.lower()}"
@@ -114,7 +114,7 @@ def origin(record: Provenance) -> str:
     """The chain of steps, and what each of them used."""
     rows = []
     for step in chain(record):
-        for link in step.direct():
+        for link in step.direct_links():
             amount = [f"{link.clips:,}" if link.clips is not None else "–", f"{link.hours:.2f}" if link.hours else "–"]
             rows.append([step.step, link.use, f"{link.id}{f' @ {link.revision[:12]}' if link.revision else ''}",
                          link.licence or "unknown", *amount])  # fmt: skip
@@ -132,14 +132,14 @@ def origin(record: Provenance) -> str:
 def chain(record: Provenance) -> Iterator[Provenance]:
     """A step and all those beneath it that are known, parents and teachers."""
     yield record
-    for link in record.direct():
+    for link in record.direct_links():
         if link.provenance:
             yield from chain(link.provenance)
 
 
 def licence(record: Provenance) -> str:
     """The licence, why it is that, and whom to name."""
-    words = get((record.name, record.licence)).words()
+    words = licence_of((record.name, record.licence)).summary()
     lines = [f"**{record.licence}**: {words}. It follows from the licences of all that this was made from."]
     if named := record.attributions():
         lines += ["", "To be named or kept with it:", "", *(f"- {line}" for line in named)]

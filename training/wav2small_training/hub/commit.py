@@ -13,7 +13,7 @@ from huggingface_hub.hf_api import RepoFile
 from rich.filesize import decimal
 from rich.table import Table
 
-from wav2small.hub import causes
+from wav2small.hub import error_chain
 from wav2small.models.errors import Wav2SmallError
 
 WRITERS = ("admin", "write", "contributor")
@@ -253,7 +253,7 @@ def hub_errors(target: Target) -> Iterator[None]:
 
 def sentence(target: Target, error: BaseException) -> str:
     """Why the Hub does not do it, and the mend."""
-    chain = list(causes(error))
+    chain = list(error_chain(error))
     responses = [getattr(each, "response", None) for each in chain]
     response = next((each for each in responses if each is not None), None)
     namespace = target.id.split("/")[0]

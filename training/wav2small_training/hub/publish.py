@@ -13,7 +13,7 @@ from huggingface_hub import HfApi
 
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance import provenance
-from wav2small.shipped import shipped
+from wav2small.shipped import shipped_folder
 
 from . import commit, validate
 from .commit import MAIN, Plan, Target
@@ -91,7 +91,7 @@ def publish_space(
     """
     target = aim(repo_id, revision, pull_request, private)
     api = HfApi() if dry_run else commit.log_in(target)
-    source = folder or shipped("space")
+    source = folder or shipped_folder("space")
     front = validate.check_space(source)
     target = replace(target, kind="space", sdk=front["sdk"])
     with temporary(source) as staged:
@@ -159,7 +159,7 @@ def check_licence(folder: Path) -> str:
     """The licence on the card, if it is one that follows from what the checkpoint was made of."""
     front = validate.front_matter(folder / validate.CARD)
     licence = f"LicenseRef-{front.get('license_name')}" if front["license"] == "other" else str(front["license"])
-    provenance.read(folder).check(licence)
+    provenance.read_provenance(folder).check_licence(licence)
     return licence
 
 

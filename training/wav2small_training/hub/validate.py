@@ -16,7 +16,7 @@ import onnxruntime
 import yaml
 from huggingface_hub.repocard import metadata_load
 
-from wav2small.inference.predictor import FILES
+from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
@@ -34,7 +34,10 @@ NEEDED = {  # file: what writes it
     "config.json": "training or `wav2small convert`",
     "preprocessor_config.json": "training or `wav2small convert`",
 }
-NEEDED_ONNX = {FILES["fp32"]: "`wav2small export`", FILES["q8"]: "`wav2small export`"}  # of all but TORCH_ALONE
+NEEDED_ONNX = {
+    ONNX_FILES["fp32"]: "`wav2small export`",
+    ONNX_FILES["q8"]: "`wav2small export`",
+}  # of all but TORCH_ALONE
 # how far the answers of a file may be from torch's, on a scale of 1: measured with the bundled checkpoint on noise and
 # tones, 8 bits are off by 0.003 and 4 bits by 0.05; other weights are off by more
 TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "q8": 3e-2, "q4": 0.15}
@@ -198,7 +201,7 @@ def check_onnx(folder: Path, clips: list[np.ndarray], expected: list[np.ndarray]
     Raises:
         Wav2SmallError: if one does not run, or answers otherwise.
     """
-    for dtype, name in FILES.items():
+    for dtype, name in ONNX_FILES.items():
         if (folder / name).is_file():
             pairs = [(run(folder / name, clip), logits) for clip, logits in zip(clips, expected, strict=True)]
             off = max(float(np.abs(got - logits).max() / max(1, np.abs(logits).max())) for got, logits in pairs)
