@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from loopback_hub import LoopbackHub
+from loopback.hub import LoopbackHub
 
 from wav2small import Wav2SmallError
 from wav2small.hub import commit_of, resolve_checkpoint

@@ -26,6 +26,20 @@ def test_ccc_of_a_shift_and_of_a_stretch_is_known():
 
 
 @settings(deadline=None)
+@given(st.integers(2, 200), st.integers(0, 2**31), st.floats(0.05, 1.5))
+def test_ccc_and_pearson_equal_their_definitions(clips, seed, spread):
+    random = np.random.default_rng(seed)
+    target = random.uniform(0, 1, (clips, 3))
+    prediction = spread * target + 0.2 * random.standard_normal((clips, 3)) + 0.1
+    for i in range(3):
+        x, y = prediction[:, i], target[:, i]
+        r = np.corrcoef(x, y)[0, 1]
+        expected = 2 * r * x.std() * y.std() / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        assert pearson(prediction, target)[i] == pytest.approx(r, abs=1e-9)
+        assert ccc(prediction, target)[i] == pytest.approx(expected, abs=1e-9)
+
+
+@settings(deadline=None)
 @given(st.integers(2, 60), st.integers(0, 2**31))
 def test_mae_and_spearman_equal_their_definitions(clips, seed):
     random = np.random.default_rng(seed)

@@ -21,7 +21,6 @@ from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.data.corpora import label, open_rows, waveform
 from wav2small_training.distillation.annotate import annotate
 from wav2small_training.distillation.distill import distill
-from wav2small_training.distillation.losses import DistillationLoss, ccc_loss
 from wav2small_training.metrics import ccc
 from wav2small_training.recipe import Recipe, load
 
@@ -225,43 +224,6 @@ def test_two_processes_train_like_one(place):
     assert shared == pytest.approx(alone, abs=0.3), "the clips differ; the curves agree within the noise of a short run"
 
 
-LOSS_OF_TWO = """
-import json, torch
-from accelerate import Accelerator
-from wav2small_training.distillation.losses import DistillationLoss
-accelerator = Accelerator()
-generator = torch.Generator().manual_seed(0)
-x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
-torch.manual_seed(1)
-net = accelerator.prepare(torch.nn.Linear(4, 3))
-part = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
-loss = DistillationLoss(1.0, 0.5, accelerator)(net(x[part]), target[part])
-accelerator.backward(loss)
-if accelerator.is_main_process:
-    weight = accelerator.unwrap_model(net).weight
-    print(json.dumps([loss.item() / accelerator.num_processes, weight.grad.tolist()]), flush=True)
-accelerator.wait_for_everyone()
-accelerator.end_training()
-"""
-
-
-def test_the_loss_of_two_processes_is_that_of_the_whole_batch_and_so_is_its_gradient(tmp_path):
-    (tmp_path / "loss.py").write_text(LOSS_OF_TWO)
-    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(tmp_path / "loss.py")], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    loss, gradient = json.loads(done.stdout.strip().splitlines()[-1])
-    generator = torch.Generator().manual_seed(0)
-    x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
-    torch.manual_seed(1)
-    net = torch.nn.Linear(4, 3)
-    expected = ccc_loss(net(x), target) + 0.5 * (net(x) - target).square().mean()
-    expected.backward()
-    assert loss == pytest.approx(expected.item(), abs=1e-6)
-    torch.testing.assert_close(torch.tensor(gradient), net.weight.grad, rtol=1e-4, atol=1e-6)
-
-
 def test_a_taken_folder_a_missing_state_and_another_recipe_are_refused(place):
     mine = recipe(place, "taken", steps=2)
     with pytest.raises(Wav2SmallError, match="no state to resume from"):
@@ -284,12 +246,3 @@ def test_trackers_get_the_loss(place):
     mine = recipe(place, "tracked", trackers=["tensorboard"], steps=2)
     distill(mine)
     assert list(Path(mine.output).rglob("events.out.tfevents.*"))
-
-
-def test_the_loss_weighs_ccc_and_l2():
-    from accelerate import Accelerator
-
-    prediction, target = torch.rand(16, 3), torch.rand(16, 3)
-    loss = DistillationLoss(2.0, 3.0, Accelerator(cpu=True))(prediction, target)
-    expected = 2 * ccc_loss(prediction, target) + 3 * (prediction - target).square().mean()
-    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import RATE, voice_like, write_card, write_corpus
-from loopback_hub import LoopbackHub
+from loopback.hub import LoopbackHub
 from safetensors.numpy import load_file, save_file
 from students import prosody
 

@@ -14,7 +14,7 @@ import soundfile
 from conftest import RATE, voice_like, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback_hub import LoopbackHub
+from loopback.hub import LoopbackHub
 from typer.testing import CliRunner
 
 import wav2small

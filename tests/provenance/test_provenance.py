@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, write_card, write_corpus
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback_hub import LoopbackHub
+from loopback.hub import LoopbackHub
 
 from wav2small import Wav2SmallError
 from wav2small.inference.predictor import BUNDLED

@@ -22,9 +22,9 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from loopback_api import Api
-from loopback_http import Fault
-from loopback_store import Store
+from .api import Api
+from .http import Fault
+from .store import Store
 
 
 class LoopbackHub(Store):

@@ -6,8 +6,9 @@ import re
 from urllib.parse import urlencode, urlsplit
 
 import yaml
-from loopback_http import Connection, route
-from loopback_store import LFS_SUFFIXES, Commit, File, HttpError, Repo, User
+
+from .http import Connection, route
+from .store import LFS_SUFFIXES, Commit, File, HttpError, Repo, User
 
 REPO = r"/api/(?P<kind>models|datasets|spaces)/(?P<name>[^/]+/[^/]+)"
 GIT = r"/(?:(?P<kind>datasets|spaces)/)?(?P<name>[^/]+/[^/]+)"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from conftest import RATE, voice_like
-from loopback_hub import LoopbackHub
+
+from loopback.hub import LoopbackHub
 
 WEIGHTS = bytes(range(256)) * 40  # 10,240 bytes
 FILES = {"config.json": b'{"a": 1}', "README.md": b"---\nlicense: mit\n---\n# x\n", "onnx/model.onnx": WEIGHTS}

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from loopback_store import HttpError, User
+from .store import HttpError, User
 
 if TYPE_CHECKING:
-    from loopback_hub import LoopbackHub
+    from .hub import LoopbackHub
 
 ROUTES: list[tuple[str, re.Pattern, str]] = []
 

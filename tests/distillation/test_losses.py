@@ -1,0 +1,77 @@
+"""The loss of distillation equals its definition, in one process and in two."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wav2small_training.distillation.losses import DistillationLoss, ccc_loss
+from wav2small_training.metrics import ccc
+
+
+@settings(deadline=None)
+@given(st.integers(2, 200), st.integers(0, 2**31), st.floats(0.05, 1.5))
+def test_the_ccc_loss_is_one_minus_the_mean_ccc(clips, seed, spread):
+    random = np.random.default_rng(seed)
+    target = random.uniform(0, 1, (clips, 3))
+    prediction = spread * target + 0.2 * random.standard_normal((clips, 3)) + 0.1
+    loss = ccc_loss(torch.from_numpy(prediction), torch.from_numpy(target)).item()
+    assert loss == pytest.approx(1 - ccc(prediction, target).mean(), abs=1e-5)
+
+
+def test_the_loss_is_zero_for_equal_and_two_for_opposite():
+    target = torch.rand(64, 3, dtype=torch.float64)
+    assert ccc_loss(target, target).item() == pytest.approx(0, abs=1e-6)
+    assert ccc_loss(2 * target.mean(0) - target, target).item() == pytest.approx(2, abs=1e-5)
+
+
+def test_the_loss_weighs_ccc_and_l2():
+    from accelerate import Accelerator
+
+    prediction, target = torch.rand(16, 3), torch.rand(16, 3)
+    loss = DistillationLoss(2.0, 3.0, Accelerator(cpu=True))(prediction, target)
+    expected = 2 * ccc_loss(prediction, target) + 3 * (prediction - target).square().mean()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+LOSS_OF_TWO = """
+import json, torch
+from accelerate import Accelerator
+from wav2small_training.distillation.losses import DistillationLoss
+accelerator = Accelerator()
+generator = torch.Generator().manual_seed(0)
+x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
+torch.manual_seed(1)
+net = accelerator.prepare(torch.nn.Linear(4, 3))
+part = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
+loss = DistillationLoss(1.0, 0.5, accelerator)(net(x[part]), target[part])
+accelerator.backward(loss)
+if accelerator.is_main_process:
+    weight = accelerator.unwrap_model(net).weight
+    print(json.dumps([loss.item() / accelerator.num_processes, weight.grad.tolist()]), flush=True)
+accelerator.wait_for_everyone()
+accelerator.end_training()
+"""
+
+
+def test_the_loss_of_two_processes_is_that_of_the_whole_batch_and_so_is_its_gradient(tmp_path):
+    (tmp_path / "loss.py").write_text(LOSS_OF_TWO)
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, str(tmp_path / "loss.py")], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loss, gradient = json.loads(done.stdout.strip().splitlines()[-1])
+    generator = torch.Generator().manual_seed(0)
+    x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
+    torch.manual_seed(1)
+    net = torch.nn.Linear(4, 3)
+    expected = ccc_loss(net(x), target) + 0.5 * (net(x) - target).square().mean()
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), abs=1e-6)
+    torch.testing.assert_close(torch.tensor(gradient), net.weight.grad, rtol=1e-4, atol=1e-6)
