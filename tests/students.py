@@ -2,7 +2,7 @@
 
 import torch
 
-from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
+from wav2small import TcnAdvConfig, TcnAdvForAudioClassification, Wav2SmallConfig, Wav2SmallForAudioClassification
 from wav2small.models.configuration_adv_teacher import WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE
 from wav2small.models.functionals import SIZE
 from wav2small.models.modeling_adv_teacher import AdvTeacherConfig, AdvTeacherForAudioClassification
@@ -14,7 +14,7 @@ def lively(model):
     """Let the batch norms of a model do something, as after training."""
     random = torch.Generator().manual_seed(0)
     for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.running_mean.normal_(generator=random)
             module.running_var.uniform_(0.5, 2, generator=random)
             with torch.no_grad():
@@ -27,6 +27,12 @@ def student(**config) -> Wav2SmallForAudioClassification:
     """A Wav2Small of full size, unless the config says otherwise."""
     torch.manual_seed(1)
     return lively(Wav2SmallForAudioClassification(Wav2SmallConfig(**config)))
+
+
+def tcn(**config) -> TcnAdvForAudioClassification:
+    """The temporal convolution network, tiny unless the config says otherwise."""
+    torch.manual_seed(1)
+    return lively(TcnAdvForAudioClassification(TcnAdvConfig(**config)))
 
 
 def mobilenet() -> MobileNetAdvForAudioClassification:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .models.auto import AdvTeacherForAudioClassification as AdvTeacherForAudioClassification
     from .models.auto import MobileNetAdvConfig as MobileNetAdvConfig
     from .models.auto import MobileNetAdvForAudioClassification as MobileNetAdvForAudioClassification
+    from .models.auto import TcnAdvConfig as TcnAdvConfig
+    from .models.auto import TcnAdvForAudioClassification as TcnAdvForAudioClassification
     from .models.auto import Wav2SmallConfig as Wav2SmallConfig
     from .models.auto import Wav2SmallForAudioClassification as Wav2SmallForAudioClassification
     from .models.errors import Wav2SmallError as Wav2SmallError
@@ -31,6 +33,8 @@ _PUBLIC = {
     "MobileNetAdvForAudioClassification": "models.auto",
     "Prediction": "inference.predictor",
     "Predictor": "inference.predictor",
+    "TcnAdvConfig": "models.auto",
+    "TcnAdvForAudioClassification": "models.auto",
     "Wav2SmallConfig": "models.auto",
     "Wav2SmallError": "models.errors",
     "Wav2SmallForAudioClassification": "models.auto",

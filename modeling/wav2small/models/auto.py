@@ -5,16 +5,19 @@ from transformers import AutoConfig, AutoModelForAudioClassification
 from .configuration_adv_teacher import AdvTeacherConfig as AdvTeacherConfig
 from .configuration_mobilenet_adv import MobileNetAdvConfig as MobileNetAdvConfig
 from .configuration_prosody_adv import ProsodyAdvConfig as ProsodyAdvConfig
+from .configuration_tcn_adv import TcnAdvConfig as TcnAdvConfig
 from .configuration_wav2small import Wav2SmallConfig as Wav2SmallConfig
 from .modeling_adv_teacher import AdvTeacherForAudioClassification
 from .modeling_mobilenet_adv import MobileNetAdvForAudioClassification
 from .modeling_prosody_adv import ProsodyAdvForAudioClassification
+from .modeling_tcn_adv import TcnAdvForAudioClassification
 from .modeling_wav2small import Wav2SmallForAudioClassification
 
 MODELS = (
     AdvTeacherForAudioClassification,
     MobileNetAdvForAudioClassification,
     ProsodyAdvForAudioClassification,
+    TcnAdvForAudioClassification,
     Wav2SmallForAudioClassification,
 )
 CLASSES = {model.config_class.model_type: model for model in MODELS}

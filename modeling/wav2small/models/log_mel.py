@@ -1,4 +1,4 @@
-"""The front end of every student: waveform -> log-mel spectrogram, as frozen layers inside the model."""
+"""The front ends of the students: waveform -> log-mel spectrogram, as frozen layers inside the model."""
 
 import warnings
 
@@ -33,6 +33,13 @@ def normalize(waveform: torch.Tensor, attention_mask: torch.Tensor | None = None
         centred = (waveform - mean) * mask
         variance = centred.square().sum(dim=1, keepdim=True) / samples
     return (centred * torch.rsqrt(variance + VARIANCE_FLOOR)).to(dtype)
+
+
+def slaney_mel(bins: int, n_mels: int, f_min: float, f_max: float, sampling_rate: int) -> torch.Tensor:
+    """librosa-style mel matrix (Slaney scale and norm): (bins, bands), float64."""
+    with warnings.catch_warnings():  # some bands lie between two bins and stay empty, in the paper's network too
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(mel_filter_bank(bins, n_mels, f_min, f_max, sampling_rate, "slaney", "slaney"))
 
 
 class LogMel(nn.Module):
@@ -70,12 +77,9 @@ class LogMel(nn.Module):
         time = torch.arange(self.n_fft, dtype=torch.float64)
         angle = 2 * torch.pi / self.n_fft * torch.outer(torch.arange(bins, dtype=torch.float64), time)
         window = torch.hann_window(self.n_fft, periodic=True, dtype=torch.float64)
-        with warnings.catch_warnings():  # some bands lie between two bins and stay empty, in the paper's network too
-            warnings.simplefilter("ignore", UserWarning)
-            mel = mel_filter_bank(bins, n_mels, self.f_min, self.f_max, self.sampling_rate, "slaney", "slaney")
         self.conv_real.weight.copy_((angle.cos() * window).unsqueeze(1))
         self.conv_imag.weight.copy_((-angle.sin() * window).unsqueeze(1))
-        self.mel.copy_(torch.from_numpy(mel))
+        self.mel.copy_(slaney_mel(bins, n_mels, self.f_min, self.f_max, self.sampling_rate))
 
     def frames(self, samples: torch.Tensor) -> torch.Tensor:
         """Windows that fit into so many samples; at least 1."""
@@ -92,3 +96,66 @@ class LogMel(nn.Module):
         power = self.conv_real(signal).to(exact).square() + self.conv_imag(signal).to(exact).square()
         mel = power.transpose(1, 2) @ self.mel.to(exact)  # (batch, frames, bands)
         return (10 * torch.log10(mel.clamp(min=POWER_FLOOR))).to(waveform.dtype)
+
+
+class FftLogMel(nn.Module):
+    """Log-mel spectrogram by FFT: 0.5 * log10(max(power, floor)) in Slaney's mel bands; a step of 1 is 20 dB.
+
+    Periodic Hann windows without centre padding. Window and mel matrix follow from the arguments: they are not stored
+    in a checkpoint.
+
+    Args:
+        sampling_rate: of the waveform, in Hz.
+        n_fft: points of the FFT; a window is filled up with zeros.
+        window_length: samples in a window.
+        hop_length: samples from one window to the next.
+        n_mels: number of bands.
+        f_min: lower edge of the lowest band, in Hz.
+        f_max: upper edge of the highest band, in Hz.
+        power_floor: of the logarithm.
+    """
+
+    window: torch.Tensor  # (window_length,)
+    mel: torch.Tensor  # (bins, bands)
+
+    def __init__(
+        self,
+        sampling_rate: int,
+        n_fft: int,
+        window_length: int,
+        hop_length: int,
+        n_mels: int,
+        f_min: float,
+        f_max: float,
+        power_floor: float,
+    ):
+        super().__init__()
+        self.sampling_rate, self.n_fft = sampling_rate, n_fft
+        self.window_length, self.hop_length = window_length, hop_length
+        self.f_min, self.f_max, self.power_floor = f_min, f_max, power_floor
+        self.register_buffer("window", torch.empty(window_length), persistent=False)
+        self.register_buffer("mel", torch.empty(n_fft // 2 + 1, n_mels), persistent=False)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Write the constants."""
+        self.window.copy_(torch.hann_window(self.window_length, periodic=True, dtype=torch.float64))
+        bins, n_mels = self.mel.shape
+        self.mel.copy_(slaney_mel(bins, n_mels, self.f_min, self.f_max, self.sampling_rate))
+
+    def frames(self, samples: torch.Tensor) -> torch.Tensor:
+        """Windows that fit into so many samples; at least 1."""
+        return (torch.div(samples - self.window_length, self.hop_length, rounding_mode="floor") + 1).clamp(min=1)
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Turn (batch, samples) into (batch, frames, bands); at least `window_length` samples."""
+        device = waveform.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):  # half precision has too few digits for a power spectrum
+                return self(waveform.float())
+        exact = torch.promote_types(waveform.dtype, torch.float32)
+        windows = waveform.to(exact).unfold(1, self.window_length, self.hop_length)  # (batch, frames, window_length)
+        spectrum = torch.fft.rfft(windows * self.window.to(exact), n=self.n_fft)
+        power = spectrum.real.square() + spectrum.imag.square()  # (batch, frames, bins)
+        return (0.5 * torch.log10((power @ self.mel.to(exact)).clamp(min=self.power_floor))).to(waveform.dtype)

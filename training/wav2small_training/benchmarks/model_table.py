@@ -48,8 +48,8 @@ class Entry:
 
 
 def count_values(model: PreTrainedModel) -> int:
-    """Count parameters and front-end constants; the running statistics of batch norm do not count, as in the paper."""
-    constants = [buffer for name, buffer in model.named_buffers() if name.endswith("log_mel.mel")]
+    """Count parameters and stored front-end constants, as in the paper: no running statistics of batch norm."""
+    constants = [value for name, value in model.state_dict().items() if name.endswith("log_mel.mel")]
     return sum(tensor.numel() for tensor in [*model.parameters(), *constants])
 
 
