@@ -22,13 +22,13 @@ ANSWERS = {  # status and code with which the Hub answers for such a repository
     "ill": (500, ""),
 }
 TOLD = {
-    "nothing": "there is none of that name: check it",
-    "private": "there is none of that name, or it is private: check the name, or log in with `hf auth login`",
+    "nothing": "there is nothing of that name: check it",
+    "private": "there is nothing of that name, or it is private: check the name, or log in with `hf auth login`",
     "gated": "it is gated: ask for access on its page, then log in with `hf auth login`",
     "forbidden": "your token does not give access to it: log in with `hf auth login`",
     "token": "your token does not give access to it: log in with `hf auth login`",
     "revision": "it has no such revision",
-    "ill": "the Hub answers with status 500: try again later",
+    "ill": "the Hub responded with status 500: try again later",
 }
 ASK = """
 import json, sys
@@ -86,7 +86,7 @@ def refused(tmp_path_factory) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_the_hub_refuses_is_told_with_its_mend(refused, name):
-    assert refused[f"lab/{name}"] == f"lab/{name} is no folder here and cannot be loaded from the Hub: {TOLD[name]}"
+    assert refused[f"lab/{name}"] == f"lab/{name} is not a folder here and cannot be loaded from the Hub: {TOLD[name]}"
 
 
 def test_the_wanted_files_come_down_and_stay_when_the_hub_is_gone(tmp_path):
@@ -109,7 +109,7 @@ def test_a_folder_is_taken_as_it_is(tmp_path):
 
 @pytest.mark.parametrize("source", ["no/such/folder", "./nowhere", "with space/x"])
 def test_what_can_be_neither_folder_nor_id_is_told(source):
-    with pytest.raises(Wav2SmallError, match="an id is written org/name"):
+    with pytest.raises(Wav2SmallError, match="neither a folder nor an id on the Hub"):
         resolve_checkpoint(source, ["config.json"])
 
 

@@ -2,12 +2,11 @@
 
 import os
 from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .convert.teacher import teacher_from as teacher_from
-    from .inference.predictor import Prediction as Prediction
+    from .inference.prediction import Prediction as Prediction
     from .inference.predictor import Predictor as Predictor
     from .inference.predictor import load as load
     from .models.auto import AdvTeacherConfig as AdvTeacherConfig
@@ -20,18 +19,16 @@ if TYPE_CHECKING:
     from .models.auto import Wav2SmallForAudioClassification as Wav2SmallForAudioClassification
     from .models.errors import Wav2SmallError as Wav2SmallError
 
-__version__ = version("wav2small")
-
-# nothing is sent: ONNX Runtime's builds report to their maker unless this is set before they are imported
+# ONNX Runtime's official builds may send usage data to Microsoft unless this is set before the import
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# name -> module; loaded on first use, so that `import wav2small` and the predictor need no torch
+# name -> its module, imported on first use: `import wav2small` is fast, and the predictor needs no torch
 _PUBLIC = {
     "AdvTeacherConfig": "models.auto",
     "AdvTeacherForAudioClassification": "models.auto",
     "MobileNetAdvConfig": "models.auto",
     "MobileNetAdvForAudioClassification": "models.auto",
-    "Prediction": "inference.predictor",
+    "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
     "TcnAdvConfig": "models.auto",
     "TcnAdvForAudioClassification": "models.auto",
@@ -44,7 +41,11 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # slow to import
+
+        return version("wav2small")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'wav2small' has no attribute {name!r}")
     return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)

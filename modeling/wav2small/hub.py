@@ -1,4 +1,4 @@
-"""Checkpoints on the Hub -> folders on disk, or one sentence that says why not."""
+"""Checkpoints on the Hub -> folders on disk; a failure -> one sentence that says why and what to do."""
 
 import re
 from collections.abc import Iterator
@@ -11,50 +11,51 @@ from .models.errors import Wav2SmallError
 
 
 def resolve_checkpoint(source: str | Path, files: list[str], revision: str | None = None) -> Path:
-    """Find a checkpoint: a folder as it is, an id on the Hub as its download.
+    """Find the folder of a checkpoint: a local folder as it is, an id on the Hub after its download.
 
     Args:
         source: a folder, or an id on the Hub ("org/name").
-        files: names or patterns ("onnx/*") of the files that are wanted; those that the Hub does not have are missing
-            in the folder.
+        files: names or patterns ("onnx/*") of the files to download; the folder lacks those that the Hub does not have.
         revision: branch, tag or commit on the Hub.
 
     Returns:
-        A folder. That of a download is named after its commit.
+        The folder. After a download it is named by its commit.
 
     Raises:
-        Wav2SmallError: if there is no such folder and no such model, it may not be read, or the Hub cannot be reached
-            and the model is not in the cache.
+        Wav2SmallError: if `source` is neither a folder nor an id, the model does not exist or may not be read, or the
+            Hub cannot be reached and the model is not in the cache.
     """
     if Path(source).is_dir():
         return Path(source)
+    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", str(source)):
+        raise Wav2SmallError(f"{source} is neither a folder nor an id on the Hub such as org/name")
     from huggingface_hub import snapshot_download
 
     fetch = partial(snapshot_download, str(source), revision=revision, allow_patterns=files)
     try:
         return Path(fetch())
-    except Exception as error:  # the HTTP clients beneath the two lines of huggingface_hub have no base class in common
+    except Exception as error:  # the HTTP clients of the two lines of huggingface_hub share no base class
         if _unreachable(error) and re.fullmatch("[0-9a-f]{40}", revision or ""):
-            # huggingface_hub looks into the cache by itself, but its line 1.x not for a commit
+            # offline, huggingface_hub looks into its cache by itself, but its line 1.x not when a commit is named
             with suppress(Exception):
                 return Path(fetch(local_files_only=True))
         raise hub_error(str(source), error) from None
 
 
 def commit_of(folder: Path) -> str | None:
-    """The commit of a folder that [`resolve_checkpoint`] gave; `None` if it did not come from the Hub."""
+    """The commit of a folder that [`resolve_checkpoint`] downloaded; `None` if it did not come from the Hub."""
     return folder.name if folder.parent.name == "snapshots" else None
 
 
 def hub_error(source: str, error: BaseException, what: str = "loaded") -> Wav2SmallError:
-    """Say in one sentence why something cannot be had from the Hub, and the mend.
+    """Turn an error of the Hub into one sentence that gives the reason and the remedy.
 
     Args:
         source: id of the model or data set.
-        error: of huggingface_hub, or of a library above it; what caused it is looked through as well.
-        what: cannot be done with it.
+        error: of huggingface_hub, or of a library that uses it; its causes are examined as well.
+        what: completes "cannot be … from the Hub".
     """
-    return Wav2SmallError(f"{source} is no folder here and cannot be {what} from the Hub: {_reason(error)}")
+    return Wav2SmallError(f"{source} is not a folder here and cannot be {what} from the Hub: {_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:
@@ -79,12 +80,12 @@ def _reason(error: BaseException) -> str:
         return "it has no such revision"
     if is_a(RepositoryNotFoundError):
         if status == 404:
-            return "there is none of that name: check it"
-        return "there is none of that name, or it is private: check the name, or log in with `hf auth login`"
+            return "there is nothing of that name: check it"
+        return "there is nothing of that name, or it is private: check the name, or log in with `hf auth login`"
     if status in (401, 403):
         return "your token does not give access to it: log in with `hf auth login`"
     if status:
-        return f"the Hub answers with status {status}: try again later"
+        return f"the Hub responded with status {status}: try again later"
     if _unreachable(error):
         return "the Hub cannot be reached, and it is not in the cache: check the network and the name"
     lines = str(error).strip().splitlines()
@@ -92,9 +93,9 @@ def _reason(error: BaseException) -> str:
 
 
 def _status(error: BaseException) -> int | None:
-    """With which HTTP status the Hub refused, if it answered at all."""
-    answers = (getattr(getattr(each, "response", None), "status_code", None) for each in error_chain(error))
-    return next((answer for answer in answers if answer), None)
+    """The HTTP status of the Hub's response; `None` if there was no response."""
+    statuses = (getattr(getattr(each, "response", None), "status_code", None) for each in error_chain(error))
+    return next((status for status in statuses if status), None)
 
 
 def _unreachable(error: BaseException) -> bool:
@@ -105,7 +106,7 @@ def _unreachable(error: BaseException) -> bool:
 
 
 def error_chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what caused it, and so on down to the first."""
+    """Yield an error, then its cause, then the cause of that, down to the first error."""
     while error:
         yield error
         error = error.__cause__ or error.__context__

@@ -15,6 +15,8 @@ from conftest import RATE, voice_like
 from reference import wav2small as reference
 from safetensors.torch import save_file
 
+import wav2small
+
 COMMAND = Path(sys.executable).with_name("wav2small")
 COLUMNS = ["file", "arousal", "dominance", "valence", "start", "end", "silent", "word"]
 
@@ -45,9 +47,25 @@ def folder(tmp_path, wav) -> Path:
     return place
 
 
-def test_a_table_for_people(wav):
-    output = run("predict", wav).stdout.decode()
-    assert all(word in output for word in ("arousal", "dominance", "valence", "1.5"))
+def test_the_version_is_that_of_the_package():
+    assert run("--version").stdout.decode() == f"wav2small {wav2small.__version__}\n"
+
+
+def test_the_help_lists_the_commands_of_users_and_of_makers_in_80_columns():
+    lines = run("--help").stdout.decode().splitlines()
+    listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :]]
+    assert {"predict", "licence", "convert", "distill", "evaluate", "publish"} <= set(listed)
+    assert listed[0] == "predict" and max(map(len, lines)) <= 80
+    for command in ("predict", "licence", "convert"):
+        help = run(command, "--help").stdout.decode()
+        assert "..." not in help.replace("}...", "").replace("]...", ""), "a sentence is cut"
+        assert "...]..." not in help
+
+
+def test_the_table_shows_the_numbers_to_two_digits(wav):
+    prediction = wav2small.load()(wav)
+    numbers = [f"{x:.2f}" for x in prediction.as_array()]
+    assert run("predict", wav).stdout.decode().splitlines()[1].split()[-5:-1] == ["0.0-1.5", *numbers]
 
 
 def test_csv_json_and_parquet_say_the_same(wav, tmp_path):
@@ -123,7 +141,7 @@ def test_silence_is_marked(examples):
         (["{tmp}/none"], "holds no audio files"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line(arguments, told, wav, tmp_path):
+def test_an_error_that_a_user_can_fix_is_one_line(arguments, told, wav, tmp_path):
     (tmp_path / "none").mkdir()
     done = run("predict", *(str(a).format(wav=wav, tmp=tmp_path) for a in arguments), code=1)
     lines = done.stderr.decode().splitlines()

@@ -76,7 +76,7 @@ def test_a_folder_that_exists_is_not_overwritten(tmp_path):
 
 def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_one_line(tmp_path):
     with pytest.raises(
-        Wav2SmallError, match="nobody/nothing is no folder here and cannot be loaded from the Hub"
+        Wav2SmallError, match="nobody/nothing is not a folder here and cannot be loaded from the Hub"
     ) as error:
         convert_student("nobody/nothing", tmp_path / "ours")
     assert "\n" not in str(error.value)

@@ -225,8 +225,8 @@ def broken_checkpoint(folder, **files):
     [
         ({"config.json": None}, "has no config.json"),
         ({"onnx/model.onnx": None}, "has no onnx/model.onnx"),
-        ({"config.json": "{"}, "is not the config of a model"),
-        ({"config.json": '{"sampling_rate": 16000}'}, "is not the config of a model"),
+        ({"config.json": "{"}, "does not belong to a wav2small checkpoint"),
+        ({"config.json": '{"sampling_rate": 16000}'}, "does not belong to a wav2small checkpoint"),
         ({"config.json": '{"sampling_rate": 16000, "id2label": {"0": "angry", "1": "sad", "2": "calm"}}'}, "labels"),
         ({}, "is not an ONNX model"),
     ],

@@ -391,4 +391,4 @@ def test_the_command_refuses_in_one_line(tmp_path):
     (told,) = run(tmp_path, code=1)
     assert "has no known licence" in told
     (told,) = run("nobody/nothing", code=1)
-    assert "nobody/nothing is no folder here and cannot be loaded from the Hub" in told
+    assert "nobody/nothing is not a folder here and cannot be loaded from the Hub" in told

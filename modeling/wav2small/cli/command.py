@@ -1,4 +1,4 @@
-"""What all commands share: an error that a user can mend is one line, and so is a package that is missing."""
+"""Errors of all commands: whatever a user can fix, a missing package included, becomes one line."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from ..models.errors import Wav2SmallError
 
 
 def run_command(command: Callable[[], Any]) -> None:
-    """Run a command; what a user can mend is one line on stderr and exit code 1."""
+    """Run a command; an error that the user can fix is printed as one line on stderr, with exit code 1."""
     try:
         command()
     except Wav2SmallError as error:
@@ -26,7 +26,7 @@ def print_error(message: str) -> None:
 
 @contextmanager
 def require_extra(extra: str) -> Iterator[None]:
-    """Turn a missing package into the line that installs it."""
+    """Turn the import error of a missing package into the command that installs it."""
     try:
         yield
     except ModuleNotFoundError as error:

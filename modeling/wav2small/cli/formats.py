@@ -5,14 +5,14 @@ import io
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-from rich.table import Table
-
-from ..inference.predictor import Prediction
+from ..inference.prediction import Prediction
 from ..inference.words import SILENCE
 from ..models.errors import Wav2SmallError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Format = Literal["table", "json", "csv", "parquet"]
 Row = tuple[str, Prediction]  # (file, prediction)
@@ -20,8 +20,9 @@ COLUMNS = ["file", *(field.name for field in fields(Prediction))]
 
 
 def guess_format(path: Path) -> Format:
-    """Guess the format of an output file from its suffix; a table where that says nothing."""
-    return {".json": "json", ".csv": "csv", ".parquet": "parquet"}.get(path.suffix.lower(), "table")  # type: ignore
+    """The format of an output file by its suffix; a table for any other suffix."""
+    formats: dict[str, Format] = {".json": "json", ".csv": "csv", ".parquet": "parquet"}
+    return formats.get(path.suffix.lower(), "table")
 
 
 def format_rows(rows: list[Row], kind: Format, width: int | None = None) -> bytes:
@@ -29,8 +30,8 @@ def format_rows(rows: list[Row], kind: Format, width: int | None = None) -> byte
 
     Args:
         rows: at least one.
-        kind: of the file.
-        width: of the table, in characters; `None` for as wide as it needs.
+        kind: format of the file.
+        width: of a table, in characters; `None`: as wide as it needs, at most 200.
 
     Raises:
         Wav2SmallError: for Parquet without pyarrow.
@@ -45,12 +46,19 @@ def format_rows(rows: list[Row], kind: Format, width: int | None = None) -> byte
         writer.writeheader()
         writer.writerows(_record(row) for row in rows)
     else:
+        from rich.console import Console
+
         Console(file=text, width=width or 200).print(rows_table(rows))
     return text.getvalue().encode()
 
 
-def rows_table(rows: list[Row]) -> Table:
-    """A table for the terminal, numbers to two digits; silence is told even where the checkpoint has no words."""
+def rows_table(rows: list[Row]) -> "Table":
+    """A table for the terminal, numbers to two digits; silent rows are grey.
+
+    The word of a silent row is "silence" even where the checkpoint has no affect words.
+    """
+    from rich.table import Table
+
     result = Table(box=None, header_style="bold", pad_edge=False)
     result.add_column("file", overflow="fold")
     for column in ("seconds", "arousal", "dominance", "valence"):
@@ -58,14 +66,15 @@ def rows_table(rows: list[Row]) -> Table:
     result.add_column("word", no_wrap=True)
     for file, row in rows:
         numbers = (f"{row.arousal:.2f}", f"{row.dominance:.2f}", f"{row.valence:.2f}")
-        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, row.word or (SILENCE if row.silent else ""))
+        word = row.word or (SILENCE if row.silent else "")
+        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, word, style="dim" if row.silent else None)
     return result
 
 
 def _record(row: Row) -> dict[str, str | float | bool | None]:
     file, prediction = row
-    digits = {name: round(x, 6) if isinstance(x, float) else x for name, x in prediction.as_dict().items()}
-    return {"file": file, **digits}
+    values = {name: round(x, 6) if isinstance(x, float) else x for name, x in prediction.as_dict().items()}
+    return {"file": file, **values}
 
 
 def _parquet(rows: list[Row]) -> bytes:

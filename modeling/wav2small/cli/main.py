@@ -1,26 +1,64 @@
-"""The command `wav2small`: arguments in, rows or one-line errors out; the work is done elsewhere."""
+"""The command `wav2small`: arguments in, tables, files and one-line errors out; the work is done elsewhere.
+
+Heavy packages are imported inside the command that needs them, so that `wav2small --help` is quick.
+"""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import entry_points
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from ..models.errors import Wav2SmallError
 from .command import print_error, require_extra, run_command
 
+if TYPE_CHECKING:
+    from ..inference.prediction import Prediction
+    from .formats import Format, Row
+
+PROGRESS_FILES = 10  # with fewer files no progress bar is shown, unless each gets a timeline
+
+
+class Commands(TyperGroup):
+    """The commands below, followed by those of other packages (entry points of the group "wav2small.commands").
+
+    The other packages are searched only if the user asks for help or for a command that is not below.
+    """
+
+    @cached_property
+    def plugins(self) -> dict[str, Any]:
+        """Commands of other packages by name."""
+        from importlib.metadata import entry_points
+
+        found: dict[str, Any] = {}
+        for entry in entry_points(group="wav2small.commands"):
+            plugin = entry.load()
+            plugin.rich_markup_mode = app.rich_markup_mode  # the same look of the help
+            found |= typer.main.get_group(plugin).commands
+        return found
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands, in the order of the help."""
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in self.plugins if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name; `None` if there is none."""
+        return super().get_command(ctx, cmd_name) or self.plugins.get(cmd_name)
+
+
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Tiny models that hear how something is said: arousal, dominance and valence from speech.",
+    rich_markup_mode=None,  # plain help is quicker and fits 80 columns
 )
-for plugin in entry_points(group="wav2small.commands"):  # such as those of the package for makers
-    app.add_typer(plugin.load())
 
 
 def main() -> None:
@@ -28,43 +66,63 @@ def main() -> None:
     run_command(app)
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version and stop, if it is wanted."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"wav2small {version('wav2small')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Arousal, dominance and valence of speech, with tiny models."""
+
+
 @app.command()
 def predict(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched), or - for stdin.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders to search, or - for stdin.")],
     model: Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; default: the bundled one.")] = None,
     dtype: Annotated[
-        Literal["fp32", "fp16", "q8", "q4"], typer.Option(help="Which ONNX file: float, 8 bit, 4 bit.")
+        Literal["fp32", "fp16", "q8", "q4"], typer.Option(help="ONNX file: float, half precision, 8 or 4 bits.")
     ] = "fp32",
     format: Annotated[
-        Literal["table", "json", "csv", "parquet"] | None, typer.Option(help="Default: as --output ends, else a table.")
+        Literal["table", "json", "csv", "parquet"] | None,
+        typer.Option(help="Default: by the suffix of --output, else a table."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")] = None,
-    timeline: Annotated[bool, typer.Option("--timeline", help="One row a window, for audio of any length.")] = False,
-    window: Annotated[float, typer.Option(help="Length of a window of the timeline, in s.")] = 5.0,
-    hop: Annotated[float, typer.Option(help="From window to window of the timeline, in s.")] = 1.0,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Predict each window of a recording.")] = False,
+    window: Annotated[float, typer.Option(help="Seconds in a window of the timeline.")] = 5.0,
+    hop: Annotated[float, typer.Option(help="Seconds from one window to the next.")] = 1.0,
     plot: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Files at once.")] = os.cpu_count() or 1,
+    threads: Annotated[int, typer.Option(min=1, help="Files predicted at the same time.")] = os.cpu_count() or 1,
 ) -> None:
-    """Arousal, dominance and valence of recordings."""
+    """Predict arousal, dominance and valence of recordings."""
     from ..inference.predictor import load
     from . import formats
 
     kind = format or (formats.guess_format(output) if output else "table")
     if kind == "parquet" and output is None:
-        raise Wav2SmallError("Parquet is not for a terminal: name a file with --output")
+        raise Wav2SmallError("Parquet cannot be printed on a terminal: name a file with --output")
     files = expand_paths(paths)
     predictor = load(model, dtype=dtype)
 
-    def answer(file: str) -> Any:
+    def predict_file(file: str) -> "list[Prediction] | Wav2SmallError":
         try:
             source = sys.stdin.buffer.read() if file == "-" else file
             return predictor.timeline(source, window, hop) if timeline else [predictor(source)]
         except Wav2SmallError as error:
             return Wav2SmallError(str(error).replace("<bytes>", "standard input"))
 
-    rows: list[formats.Row] = []
+    rows: list[Row] = []
     errors: list[Wav2SmallError] = []
-    for file, result in zip(files, map_files(answer, files, threads), strict=True):
+    results = map_files(predict_file, files, threads, progress=timeline or len(files) >= PROGRESS_FILES)
+    for file, result in zip(files, results, strict=True):
         if isinstance(result, Wav2SmallError):
             errors.append(result)
         else:
@@ -72,9 +130,9 @@ def predict(
     if rows:
         write_rows(rows, kind, output)
     if rows and plot:
-        from .plot import plot as draw
+        from .plot import plot as draw_plot
 
-        draw(rows, plot, predictor.words)
+        draw_plot(rows, plot, predictor.words)
     for error in errors:
         print_error(str(error))
     if errors:
@@ -84,7 +142,7 @@ def predict(
 
 
 def expand_paths(paths: list[str]) -> list[str]:
-    """Turn arguments into files: a folder stands for the audio files below it, sorted."""
+    """Replace each folder by the audio files below it, sorted."""
     from ..models.audio import audio_files
 
     files: list[str] = []
@@ -93,27 +151,29 @@ def expand_paths(paths: list[str]) -> list[str]:
     return files
 
 
-def map_files(answer, files: list[str], threads: int) -> Iterator[Any]:
-    """Answer files on some threads, in order, with a progress bar where there are many."""
-    from rich.console import Console
-    from rich.progress import track
+def map_files(function: Callable[[str], Any], files: list[str], threads: int, progress: bool) -> Iterator[Any]:
+    """Call a function with each file, in several threads; yield the results in the order of the files.
 
-    console = Console(stderr=True)
+    Args:
+        function: takes a file and returns its result.
+        files: its arguments.
+        threads: calls at the same time.
+        progress: show a progress bar, if stderr is a terminal.
+    """
     pool = ThreadPoolExecutor(threads)
+    results: Any = pool.map(function, files)
+    if progress and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        results = track(results, "predicting", total=len(files), console=Console(stderr=True), transient=True)
     try:
-        yield from track(
-            pool.map(answer, files),
-            "predicting",
-            total=len(files),
-            console=console,
-            transient=True,
-            disable=len(files) < 10 or not console.is_terminal,
-        )
+        yield from results
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def write_rows(rows: list, kind: Any, output: Path | None) -> None:
+def write_rows(rows: "list[Row]", kind: "Format", output: Path | None) -> None:
     """Write rows to a file, whole or not at all, or to stdout."""
     from ..atomic import whole_file
     from . import formats
@@ -133,16 +193,20 @@ def write_rows(rows: list, kind: Any, output: Path | None) -> None:
 @app.command()
 def demo(
     model: Annotated[
-        list[str] | None, typer.Option(help="Folder or Hub id; repeat to compare more; default: the bundled one.")
+        list[str] | None, typer.Option(help="Folder or Hub id; repeat to compare models; default: the bundled one.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the first free one from 7860.")] = None,
 ) -> None:
-    """Serve the demo page on this machine: listen, live, compare, batch; nothing is sent elsewhere or kept."""
+    """Serve the demo page on this computer.
+
+    The page predicts files, the microphone, and folders of recordings, and compares models. No audio is sent elsewhere
+    or kept.
+    """
     from importlib import import_module
 
     from ..shipped import shipped_folder
 
-    sys.path.insert(0, str(shipped_folder("space")))  # its files find each other there, as they do on the Hub
+    sys.path.insert(0, str(shipped_folder("space")))  # the modules of the page import each other, as on the Hub
     with require_extra("space"):
         page = import_module("app")
     page.launch(model or ["bundled"], port)
@@ -150,14 +214,17 @@ def demo(
 
 @app.command()
 def convert(
-    source: Annotated[str, typer.Argument(help="Folder or Hub id of a published checkpoint.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
+    source: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub id of a published checkpoint.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write; it must not exist yet.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
     licence: Annotated[
-        str | None, typer.Option(help="SPDX id of its licence, for a folder of which nothing is known.")
+        str | None, typer.Option(help="SPDX id of its licence, if the model does not state one.")
     ] = None,
 ) -> None:
-    """Turn a published checkpoint in its original key layout into one of ours."""
+    """Convert a published checkpoint to wav2small's layout.
+
+    Known are `audeering/wav2small` and the two teachers of the paper, and folders in the same layouts.
+    """
     with require_extra("torch"):
         from ..convert.student import convert_student
         from ..convert.teacher import convert_teacher, is_teacher
@@ -169,11 +236,11 @@ def convert(
 @app.command()
 def licence(
     model: Annotated[
-        str | None, typer.Argument(help="Checkpoint folder or Hub id; default: the bundled checkpoint.")
+        str | None, typer.Argument(metavar="MODEL", help="Checkpoint folder or Hub id; default: the bundled one.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
 ) -> None:
-    """What a model was made from, what each part allows, and the licence that follows."""
+    """Show a model's sources, their licences and its own."""
     from rich.console import Console
 
     from ..inference.predictor import BUNDLED

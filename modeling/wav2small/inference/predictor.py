@@ -1,9 +1,7 @@
-"""Arousal, dominance and valence from a waveform, by ONNX Runtime and numpy alone."""
+"""Waveform -> arousal, dominance and valence, with ONNX Runtime and numpy alone."""
 
 import json
-import re
 from collections import defaultdict
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -16,66 +14,21 @@ from ..models import audio
 from ..models.adv import LABELS, LEAST_SECONDS
 from ..models.errors import Wav2SmallError
 from . import words
+from .prediction import Prediction
 from .timeline import Stream, WindowBuffer, Windows
 
 BUNDLED = Path(__file__).parents[1] / "pretrained"
-ONNX_FILES = {  # the names of transformers.js
+ONNX_FILES = {  # the names that transformers.js looks for
     "fp32": "onnx/model.onnx",
     "fp16": "onnx/model_fp16.onnx",
     "q8": "onnx/model_quantized.onnx",
     "q4": "onnx/model_q4.onnx",
 }
-MAX_SECONDS = 600.0  # in one piece; a timeline has no limit
-BATCH = 8
-SILENCE_RANGE = 2 / 32768  # a signal that stays within one 16-bit step up and down is digital silence
+MAX_SECONDS = 600.0  # longest clip of one forward pass; a timeline has no limit
+BATCH = 8  # clips in a forward pass
+SILENCE_RANGE = 2 / 32768  # digital silence: the signal varies by at most one 16-bit step up and down
 
 Dtype = Literal["fp32", "fp16", "q8", "q4"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """How a stretch of speech sounds.
-
-    Attributes:
-        arousal: calm (0) to excited (1); not clipped.
-        dominance: weak (0) to strong (1); not clipped.
-        valence: negative (0) to positive (1); not clipped.
-        start: of the stretch, in s.
-        end: of the stretch, in s.
-        silent: true if the stretch is digital silence, so that the numbers say nothing.
-        word: how it sounds in a word, such as "tense", "calm" or, near the middle, "unsure"; "silence" if silent.
-            `None` if the checkpoint has no `words.json`. See `wav2small.inference.words`.
-    """
-
-    arousal: float
-    dominance: float
-    valence: float
-    start: float
-    end: float
-    silent: bool
-    word: str | None = None
-
-    def __str__(self):
-        numbers = f"arousal {self.arousal:.2f}, dominance {self.dominance:.2f}, valence {self.valence:.2f}"
-        return f"{self.start:.1f} to {self.end:.1f} s: {numbers}" + (f", {self.word}" if self.word else "")
-
-    def as_dict(self) -> dict[str, float | bool | str | None]:
-        """All fields by name."""
-        return asdict(self)
-
-    def as_array(self) -> np.ndarray:
-        """(3,) float32: arousal, dominance, valence."""
-        return np.array([self.arousal, self.dominance, self.valence], np.float32)
-
-    def describe(self) -> str:
-        """One sentence for the prompt of a language model: "The voice sounds tense (arousal high, valence low, …)".
-
-        Raises:
-            Wav2SmallError: if the checkpoint has no words.
-        """
-        if self.word is None:
-            raise Wav2SmallError("this checkpoint has no words: measure them with `wav2small calibrate`")
-        return words.word_sentence(self.word)
 
 
 def load(
@@ -85,42 +38,43 @@ def load(
 
     Args:
         source: a checkpoint folder, or an id on the Hub ("org/name"); `None` for the checkpoint in this package.
-        dtype: which ONNX file: "fp32" (`onnx/model.onnx`), "q8" (`onnx/model_quantized.onnx`, 8 bit), "q4"
-            (`onnx/model_q4.onnx`, 4 bit) or, for large models, "fp16" (`onnx/model_fp16.onnx`).
-        threads: of ONNX Runtime within one forward pass.
+        dtype: which ONNX file: "fp32" (`onnx/model.onnx`), "q8" (`onnx/model_quantized.onnx`, 8 bits), "q4"
+            (`onnx/model_q4.onnx`, 4 bits) or, for large models, "fp16" (`onnx/model_fp16.onnx`).
+        threads: threads of ONNX Runtime within one forward pass.
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        Wav2SmallError: if the checkpoint cannot be found, or is not a model of arousal, dominance and valence.
+        Wav2SmallError: if the checkpoint cannot be found, or does not predict arousal, dominance and valence.
+
+    Example:
+        >>> import wav2small
+        >>> predictor = wav2small.load()
+        >>> noise = np.random.default_rng(0).normal(size=32000) / 20
+        >>> print(predictor((noise, 16000)))
+        0.0 to 2.0 s: arousal ..., dominance ..., valence ...
     """
     if dtype not in ONNX_FILES:
         raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(ONNX_FILES)}")
-    if source is None:
-        folder = BUNDLED
-    elif Path(source).is_dir():
-        folder = Path(source)
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and not str(source).startswith("."):
-        folder = hub.resolve_checkpoint(source, ["config.json", words.WORDS_FILE, ONNX_FILES[dtype]], revision)
-    else:
-        raise Wav2SmallError(f"{source} is neither a folder nor an id on the Hub such as org/name")
+    files = ["config.json", words.WORDS_FILE, ONNX_FILES[dtype]]
+    folder = BUNDLED if source is None else hub.resolve_checkpoint(source, files, revision)
     return Predictor(folder, dtype=dtype, threads=threads)
 
 
 class Predictor:
-    """A model ready to run: call it with audio; see [`load`].
-
-    A predictor can be used from several threads at once.
+    """A checkpoint ready for inference; [`load`] makes one. Several threads may use it at once.
 
     Args:
-        folder: with `config.json`, the ONNX file and, for words, `words.json`.
-        dtype: which ONNX file, see [`load`]; all share the words.
-        threads: of ONNX Runtime within one forward pass.
+        folder: with `config.json`, the ONNX file and, for affect words, `words.json`.
+        dtype: which ONNX file, see [`load`].
+        threads: threads of ONNX Runtime within one forward pass.
 
     Attributes:
-        words: thresholds of the words; `None` if the checkpoint has none.
+        words: thresholds of the affect words; `None` if the checkpoint has none.
+        sampling_rate: of the model, in Hz.
+        file: the ONNX file.
 
     Raises:
-        Wav2SmallError: if a file is missing or is not one of ours.
+        Wav2SmallError: if a file is missing, or does not belong to a checkpoint of wav2small.
     """
 
     def __init__(self, folder: Path, *, dtype: Dtype = "fp32", threads: int = 1):
@@ -133,7 +87,7 @@ class Predictor:
             labels = tuple(config["id2label"][str(i)] for i in range(len(LABELS)))
             self.sampling_rate = int(config["sampling_rate"])
         except (ValueError, KeyError, TypeError) as error:
-            raise Wav2SmallError(f"{config_file} is not the config of a model of ours ({error!r})") from None
+            raise Wav2SmallError(f"{config_file} does not belong to a wav2small checkpoint ({error!r})") from None
         if labels != LABELS:
             raise Wav2SmallError(f"{config_file} has the labels {labels}, not {LABELS}")
         self.words = words.AffectWords.read(folder)
@@ -147,21 +101,28 @@ class Predictor:
             raise Wav2SmallError(f"{model_file} is not an ONNX model that loads ({error})") from None
 
     @overload
-    def __call__(self, source: list) -> list[Prediction]: ...
+    def __call__(self, source: list[Any]) -> list[Prediction]: ...
     @overload
     def __call__(self, source: Any) -> Prediction: ...
-    def __call__(self, source):
+    def __call__(self, source: Any) -> Prediction | list[Prediction]:
         """Predict one clip, or a list of clips.
 
         Args:
             source: a path, the bytes of a file, a binary file object, or `(array, rate)`, see `audio.read_audio`;
-                or a list of these. 0.1 s to 10 minutes each.
+                or a list of these. Each clip lasts 0.1 s to 10 minutes.
 
         Returns:
-            A [`Prediction`], or a list of them in the order of the list. Clips of equal length share a forward pass.
+            A [`Prediction`], or a list of them in the order of the clips. Clips of equal length share a forward pass.
 
         Raises:
             Wav2SmallError: if the audio cannot be read, is too short or too long; the message names it.
+
+        Example:
+            >>> silence = np.zeros(16000)
+            >>> load()((silence, 16000)).silent
+            True
+            >>> len(load()([(silence, 16000), (silence, 8000)]))
+            2
         """
         if not isinstance(source, list):
             return self._predict([(0, self._read(source))])[0]
@@ -171,35 +132,52 @@ class Predictor:
         return predictions
 
     def timeline(self, source: Any, window: float = 5.0, hop: float = 1.0) -> list[Prediction]:
-        """Predict window by window; memory does not grow with the audio.
+        """Predict a recording window by window; the memory needed does not grow with its length.
 
         Args:
-            source: one clip of any length, at least 0.1 s, as in a call.
+            source: one recording of at least 0.1 s, as in a call.
             window: length of a window, in s.
             hop: from the start of one window to the start of the next, in s.
 
         Returns:
-            One prediction a window. The last window ends with the audio; audio shorter than a window gives one row.
+            One prediction a window. The last window ends with the audio; audio shorter than a window gives one
+            prediction.
 
         Raises:
             Wav2SmallError: as in a call, and if `window` or `hop` is out of range.
+
+        Example:
+            >>> noise = np.random.default_rng(0).normal(size=7 * 16000) / 20
+            >>> [(one.start, one.end) for one in load().timeline((noise, 16000), window=5, hop=1)]
+            [(0.0, 5.0), (1.0, 6.0), (2.0, 7.0)]
         """
         stream = self.stream(window, hop)
-        rows: list[Prediction] = []
+        predictions: list[Prediction] = []
         seconds = 0.0
         for block in audio.stream_audio(source, self.sampling_rate):
             seconds += len(block) / self.sampling_rate
-            rows += stream.push(block)
+            predictions += stream.push(block)
         self._check_length(source, seconds)
-        return rows + stream.flush()
+        return predictions + stream.flush()
 
     def stream(self, window: float = 5.0, hop: float = 1.0, sampling_rate: int | None = None) -> Stream:
-        """Start a stream for audio that arrives while it is spoken: `push` blocks, `flush` at the end.
+        """Start a stream for live audio: `push` each block, `flush` at the end.
 
         Args:
             window: length of a window, in s, at least 0.1.
             hop: from the start of one window to the start of the next, in s.
-            sampling_rate: of the blocks, in Hz; `None` for the model's.
+            sampling_rate: of the blocks, in Hz; `None` for the model's own.
+
+        Raises:
+            Wav2SmallError: if `window` or `hop` is out of range.
+
+        Example:
+            >>> stream = load().stream(window=2, hop=1)
+            >>> block = np.random.default_rng(0).normal(size=1600) / 20  # 0.1 s
+            >>> sum(len(stream.push(block)) for _ in range(35))
+            2
+            >>> [(one.start, one.end) for one in stream.flush()]
+            [(1.5, 3.5)]
         """
         if not window >= LEAST_SECONDS:
             raise Wav2SmallError(f"window={window}: it must be at least {LEAST_SECONDS} s")
@@ -207,22 +185,10 @@ class Predictor:
             raise Wav2SmallError(f"hop={hop}: it must be above 0 s")
         rate = self.sampling_rate
         buffer = WindowBuffer(round(window * rate), round(hop * rate), round(LEAST_SECONDS * rate))
-        if sampling_rate in (None, rate):
+        if sampling_rate is None or sampling_rate == rate:
             return Stream(self._predict, buffer, None)
         resampler = soxr.ResampleStream(sampling_rate, rate, 1, dtype="float32", quality="HQ")
-        return Stream(self._predict, buffer, resampler.resample_chunk)
-
-    def _read(self, source: Any) -> np.ndarray:
-        waveform = audio.read_audio(source, self.sampling_rate, max_seconds=MAX_SECONDS)
-        self._check_length(source, len(waveform) / self.sampling_rate)
-        return waveform
-
-    @staticmethod
-    def _check_length(source: Any, seconds: float) -> None:
-        if seconds < LEAST_SECONDS:
-            raise Wav2SmallError(
-                f"{audio.source_name(source)} is {seconds:.3f} s long: at least {LEAST_SECONDS} s are needed"
-            )
+        return Stream(self._predict, buffer, resampler)
 
     def mean(self, windows: list[Prediction]) -> Prediction:
         """Summarise a timeline in one prediction, with the affect word of the mean.
@@ -236,17 +202,35 @@ class Predictor:
 
         Raises:
             Wav2SmallError: if there are no windows.
+
+        Example:
+            >>> predictor = load()
+            >>> noise = np.random.default_rng(0).normal(size=7 * 16000) / 20
+            >>> mean = predictor.mean(predictor.timeline((noise, 16000)))
+            >>> mean.start, mean.end
+            (0.0, 7.0)
         """
         if not windows:
             raise Wav2SmallError("a mean needs at least one window")
-        voiced = [window for window in windows if not window.silent]
-        averaged = voiced or windows
-        arousal, dominance, valence = np.mean([window.as_array() for window in averaged], axis=0).tolist()
-        word = self._word(arousal, valence, silent=not voiced)
-        return Prediction(arousal, dominance, valence, windows[0].start, windows[-1].end, not voiced, word)
+        audible = [window for window in windows if not window.silent]
+        arousal, dominance, valence = np.mean([window.as_array() for window in audible or windows], axis=0).tolist()
+        word = self._word(arousal, valence, silent=not audible)
+        return Prediction(arousal, dominance, valence, windows[0].start, windows[-1].end, not audible, word)
+
+    def _read(self, source: Any) -> np.ndarray:
+        waveform = audio.read_audio(source, self.sampling_rate, max_seconds=MAX_SECONDS)
+        self._check_length(source, len(waveform) / self.sampling_rate)
+        return waveform
+
+    @staticmethod
+    def _check_length(source: Any, seconds: float) -> None:
+        if seconds < LEAST_SECONDS:
+            raise Wav2SmallError(
+                f"{audio.source_name(source)} is {seconds:.3f} s long: at least {LEAST_SECONDS} s are needed"
+            )
 
     def _predict(self, windows: Windows) -> list[Prediction]:
-        """Predict (first sample, samples) windows: those of equal length together, for the file knows no padding."""
+        """Predict windows; those of equal length share a batch, because the ONNX file has no padding mask."""
         groups: dict[int, list[int]] = defaultdict(list)
         for i, (_, samples) in enumerate(windows):
             groups[len(samples)].append(i)

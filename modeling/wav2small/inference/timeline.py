@@ -1,14 +1,17 @@
-"""Windows over audio that arrives in blocks of any size: long files and live microphones take the same way."""
+"""Windows over audio that arrives in blocks of any size: the same code serves long files and live microphones."""
 
 from collections.abc import Callable
 
 import numpy as np
+import soxr
+
+from .prediction import Prediction
 
 Windows = list[tuple[int, np.ndarray]]  # (first sample of the window in the audio, samples)
 
 
 class WindowBuffer:
-    """Cuts a growing signal into windows that begin every `hop` samples, keeping no more than it still needs.
+    """Cuts a growing signal into windows that begin every `hop` samples; keeps only the samples it still needs.
 
     The last window ends where the audio ends and is as long as the others, so it may begin between two hops; audio
     shorter than one window gives one window of its own length.
@@ -16,14 +19,21 @@ class WindowBuffer:
     Args:
         window: samples in a window.
         hop: samples from the start of one window to the start of the next.
-        min_samples: samples below which audio is too short for a window.
+        min_samples: audio with fewer samples than this gives no window.
+
+    Example:
+        >>> buffer = WindowBuffer(window=4, hop=2, min_samples=1)
+        >>> [(start, len(samples)) for start, samples in buffer.push(np.zeros(7))]
+        [(0, 4), (2, 4)]
+        >>> [(start, len(samples)) for start, samples in buffer.flush()]
+        [(3, 4)]
     """
 
     def __init__(self, window: int, hop: int, min_samples: int):
         self.window, self.hop, self.min_samples = window, hop, min_samples
-        self.samples = 0  # that have arrived
-        self._next = 0  # where the next window begins
-        self._covered = 0  # where the last window ended
+        self.samples = 0  # received so far
+        self._next = 0  # first sample of the next window
+        self._covered = 0  # end of the last window
         self._buffer = np.zeros(0, np.float32)
 
     @property
@@ -31,7 +41,7 @@ class WindowBuffer:
         return self.samples - len(self._buffer)
 
     def push(self, block: np.ndarray) -> Windows:
-        """Take the next samples; give the windows that are now complete."""
+        """Take the next samples (samples,); return the windows that are now complete."""
         self._buffer = np.concatenate([self._buffer, block])
         self.samples += len(block)
         windows = []
@@ -45,7 +55,7 @@ class WindowBuffer:
         return windows
 
     def flush(self) -> Windows:
-        """Give the window at the end, if audio is left that no window has covered."""
+        """Return the window at the end, if no window has covered the last samples yet."""
         if self._covered >= self.samples or self.samples < self.min_samples:
             return []
         self._covered = self.samples
@@ -54,24 +64,32 @@ class WindowBuffer:
 
 
 class Stream:
-    """A/D/V of audio while it arrives; made by `Predictor.stream`.
+    """Predictions for audio that is still arriving; made by `Predictor.stream`.
 
     Args:
         predict: turns windows into predictions.
         windows: cuts the audio into windows.
-        resample: brings one block to the model's rate; called with `last=True` and no samples at the end.
+        resampler: converts a block to the model's sampling rate; `None` if the blocks already have it.
     """
 
-    def __init__(self, predict: Callable[[Windows], list], windows: WindowBuffer, resample: Callable | None):
-        self._predict, self._windows, self._resample = predict, windows, resample
+    def __init__(
+        self,
+        predict: Callable[[Windows], list[Prediction]],
+        windows: WindowBuffer,
+        resampler: soxr.ResampleStream | None,
+    ):
+        self._predict, self._windows, self._resampler = predict, windows, resampler
 
-    def push(self, block: np.ndarray) -> list:
-        """Take a mono block (samples,), float; return a prediction for each window that it completes."""
+    def push(self, block: np.ndarray) -> list[Prediction]:
+        """Take a mono block (samples,), float in -1..1; return a prediction for each window that it completes."""
         block = np.asarray(block, np.float32)
-        return self._predict(self._windows.push(self._resample(block) if self._resample else block))
+        if self._resampler is not None:
+            block = self._resampler.resample_chunk(block)
+        return self._predict(self._windows.push(block))
 
-    def flush(self) -> list:
-        """End the stream: return the prediction of the audio that no window has covered yet."""
-        rest = np.zeros(0, np.float32)
-        windows = self._windows.push(self._resample(rest, last=True)) if self._resample else []
+    def flush(self) -> list[Prediction]:
+        """End the stream; return the prediction for the last samples, if no window has covered them yet."""
+        windows: Windows = []
+        if self._resampler is not None:
+            windows = self._windows.push(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         return self._predict(windows + self._windows.flush())

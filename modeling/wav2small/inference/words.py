@@ -1,9 +1,10 @@
-"""Arousal and valence -> one plain word, by thresholds measured on the checkpoint's own answers.
+"""Affect words: arousal and valence -> one plain word, by thresholds measured on the checkpoint's predictions.
 
-The answers of a small model cluster: .5 is not their middle, and a table that takes it for the middle calls nearly
-every voice the same. `words.json`, beside the weights, holds where "low" ends and "high" begins for this checkpoint:
-`wav2small calibrate` sets both so that ordinary speech lies mostly between them, and is "unsure". The words say how a
-voice sounds, not what a person feels. Dominance takes no part: it would ask for 27 words that people can tell apart.
+The predictions of a small model lie close together, and their middle is not 0.5. With fixed thresholds nearly every
+voice would get the same word. So `words.json`, beside the weights, holds the two thresholds of each axis for this
+checkpoint. `wav2small calibrate` sets them so that most ordinary speech lies between them and gets the word "unsure".
+The words describe how a voice sounds, not what a person feels. Dominance is not used: with it there would be 27 words,
+more than people can tell apart.
 """
 
 import json
@@ -18,7 +19,7 @@ WORDS_FILE = "words.json"
 UNSURE = "unsure"
 SILENCE = "silence"
 LEVELS = ("low", "middle", "high")
-REGIONS = {  # arousal, upwards: valence low, middle, high
+REGIONS = {  # from low to high arousal; in each row from low to high valence
     "low": ("subdued", "quiet", "calm"),
     "middle": ("displeased", UNSURE, "pleased"),
     "high": ("tense", "energetic", "excited"),
@@ -27,45 +28,50 @@ REGIONS = {  # arousal, upwards: valence low, middle, high
 
 @dataclass(frozen=True, slots=True)
 class AffectWords:
-    """Where low ends and high begins on the axes of a checkpoint.
+    """The thresholds of a checkpoint: where low ends and high begins.
 
     Attributes:
-        arousal: (low, high): an answer below the first is low, one above the second is high.
+        arousal: (low, high): a prediction below the first is low, one above the second is high.
         valence: likewise.
-        measured_on: how, and on which recordings.
+        measured_on: how the thresholds were measured, and on which recordings.
 
     Raises:
-        Wav2SmallError: if two thresholds do not rise.
+        Wav2SmallError: if the second threshold of an axis is not above the first.
+
+    Example:
+        >>> words = AffectWords(arousal=(0.3, 0.6), valence=(0.4, 0.6), measured_on="an example")
+        >>> words(arousal=0.8, valence=0.2)
+        'tense'
     """
 
     arousal: tuple[float, float]
     valence: tuple[float, float]
     measured_on: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for axis in ("arousal", "valence"):
             low, high = getattr(self, axis)
             if not -math.inf < low < high < math.inf:
-                raise Wav2SmallError(f"the thresholds of {axis} must rise, unlike {low:g} and {high:g}")
+                raise Wav2SmallError(f"the thresholds of {axis} must rise, but they are {low:g} and {high:g}")
 
     def __call__(self, arousal: float, valence: float) -> str:
-        """One of the nine words of `REGIONS`; an answer on a threshold is in the middle."""
+        """One of the nine words of `REGIONS`; a value on a threshold belongs to the middle."""
         return REGIONS[level(arousal, self.arousal)][LEVELS.index(level(valence, self.valence))]
 
     @classmethod
     def read(cls, folder: Path) -> "AffectWords | None":
-        """The words of a checkpoint; `None` if it has no `words.json`.
+        """Read the words of a checkpoint; `None` if it has no `words.json`.
 
         Raises:
-            Wav2SmallError: if the file is not one that [`AffectWords.write`] wrote.
+            Wav2SmallError: if the file was not written by [`AffectWords.write`].
         """
         file = folder / WORDS_FILE
         if not file.is_file():
             return None
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            (quiet, loud), (dark, bright) = content["arousal"], content["valence"]
-            return cls((quiet, loud), (dark, bright), content["measured_on"])
+            (low_arousal, high_arousal), (low_valence, high_valence) = content["arousal"], content["valence"]
+            return cls((low_arousal, high_arousal), (low_valence, high_valence), content["measured_on"])
         except (ValueError, KeyError, TypeError) as error:
             raise Wav2SmallError(f"{file} holds no thresholds ({error}): run `wav2small calibrate` again") from None
 
@@ -75,14 +81,18 @@ class AffectWords:
             temporary.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def level(answer: float, thresholds: tuple[float, float]) -> str:
-    """Which of `LEVELS` an answer has."""
+def level(value: float, thresholds: tuple[float, float]) -> str:
+    """Which of `LEVELS` a value has."""
     low, high = thresholds
-    return "low" if answer < low else "high" if answer > high else "middle"
+    return "low" if value < low else "high" if value > high else "middle"
 
 
 def word_sentence(word: str) -> str:
-    """A word as a sentence, for the prompt of a language model."""
+    """Turn a word into a sentence, for the prompt of a language model.
+
+    >>> word_sentence("calm")
+    'The voice sounds calm (arousal low, valence high, compared with ordinary speech).'
+    """
     if word == SILENCE:
         return "The recording is silent."
     arousal = next(name for name, row in REGIONS.items() if word in row)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wav2small.inference.predictor import Prediction, Predictor, load
+from wav2small.inference.prediction import Prediction
+from wav2small.inference.predictor import Predictor, load
 from wav2small.inference.words import REGIONS, AffectWords
 from wav2small.models.errors import Wav2SmallError
 
