@@ -1,63 +1,88 @@
-# make demo   set up, then predict the example recordings: a table, and a plot in out/
-# make test   set up, then run all tests
-# make screenshots  the pictures of the demo page in docs/screenshots, from its browser tests
-# make bench  what the tables of the README measure; some minutes, on an idle machine with ../shared/speech beside it
+# make demo   predict the example recordings: a table, and a picture in out/
+# make test   the tests of every day; make test-all: all tests, with the browser's, and how much of the code they run
+# make test-transformers5   the library on the second line of transformers
+# make lint   format, lint, types, spelling; make format: put the format right
+# make docs   the documentation, in out/site
+# make screenshots  pictures of the demo page in docs/screenshots, from its browser tests
+# make bench  what the tables of speed show; some minutes, on an idle machine with ../shared/speech beside it
+# Each sets up the environment that it needs, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
-VENV5 := .venv-transformers5
-READY := $(VENV)/.ready
-READY5 := $(VENV5)/.ready
+BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+DEV := .venv/$(BIN)
+DEMO := .venv-demo/$(BIN)
+DOCS := .venv-docs/$(BIN)
+DEV5 := .venv-transformers5/$(BIN)
 
-.PHONY: setup demo test test-transformers5 lint format screenshots bench clean
+.PHONY: setup demo test test-all test-transformers5 lint format docs screenshots bench clean
 .NOTPARALLEL:
 
-setup: $(READY)
+setup: .venv/.ready
 
-demo: $(READY)
+demo: .venv-demo/.ready
 	@mkdir -p out
-	$(VENV)/bin/wav2small predict examples --plot out/demo.png
-	@echo "plot: out/demo.png"
+	$(DEMO)/wav2small predict examples --plot out/demo.png
+	@echo "The picture is out/demo.png. Your own recordings: $(DEMO)/wav2small predict FOLDER"
 
-test: $(READY)
-	$(VENV)/bin/python -m pytest -n 2 tests
+test: .venv/.ready
+	$(DEV)/python -m pytest -n 2 -m "not slow and not browser and not timing" tests
 
-# the library on the second line of transformers; ONNX export needs the first
-test-transformers5: $(READY5)
-	$(VENV5)/bin/python -m pytest -n 2 -m "not export" tests
+test-all: .venv/.ready
+	$(DEV)/python -m pytest -n 2 --cov --cov-report term:skip-covered tests
 
-lint: $(READY)
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/codespell modeling training space tests hub_cards examples README.md Makefile
+# ONNX export needs the first line
+test-transformers5: .venv-transformers5/.ready
+	$(DEV5)/python -m pytest -n 2 -m "not export and not slow and not browser and not timing" tests
 
-format: $(READY)
-	$(VENV)/bin/ruff format .
-	$(VENV)/bin/ruff check --fix .
+lint: .venv/.ready
+	$(DEV)/ruff format --check .
+	$(DEV)/ruff check .
+	$(DEV)/mypy
+	$(DEV)/codespell
 
-screenshots: $(READY)
-	$(VENV)/bin/python -m pytest tests/test_space_browser.py
+format: .venv/.ready
+	$(DEV)/ruff format .
+	$(DEV)/ruff check --fix .
+
+docs: .venv-docs/.ready
+	$(DOCS)/mkdocs build --strict --quiet
+	@echo "The documentation is out/site/index.html"
+
+screenshots: .venv/.ready
+	$(DEV)/python -m pytest tests/space/test_space_browser.py
 	@mkdir -p docs/screenshots
 	cp out/screenshots/*-light.png docs/screenshots/
 
-bench: $(READY)
-	$(VENV)/bin/python -m wav2small_training.benchmarks.latency
-	$(VENV)/bin/python -m wav2small_training.benchmarks.throughput training/recipes/offline.yaml
-	$(VENV)/bin/python tests/demo_load.py
-	$(VENV)/bin/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)
+bench: .venv/.ready
+	$(DEV)/python -m wav2small_training.benchmarks.latency
+	$(DEV)/python -m wav2small_training.benchmarks.throughput training/recipes/offline.yaml
+	$(DEV)/python tests/demo_load.py
+	$(DEV)/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)
 
 clean:
-	rm -rf $(VENV) $(VENV5) out dist
+	rm -rf .venv .venv-demo .venv-docs .venv-transformers5 out dist
 
-# torch first, and alone: another package's open range would take a build with CUDA
-$(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt torch
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+.venv/.ready: pyproject.toml constraints.txt
+	@echo "Setting up the development environment in .venv: torch and all tools, some minutes and gigabytes"
+	$(PYTHON) -m venv .venv
+	$(DEV)/python -m pip install --quiet --constraint constraints.txt torch  # alone: other packages' ranges take CUDA's
+	$(DEV)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
 
-$(READY5): pyproject.toml constraints-transformers5.txt
-	$(PYTHON) -m venv $(VENV5)
-	$(VENV5)/bin/pip install --quiet --constraint constraints-transformers5.txt torch
-	$(VENV5)/bin/pip install --quiet --constraint constraints-transformers5.txt --editable '.[training,test]'
-	touch $@
+.venv-demo/.ready: pyproject.toml constraints.txt
+	@echo "Setting up .venv-demo: ONNX Runtime, numpy and matplotlib, 270 MB and no torch"
+	@$(PYTHON) -m venv .venv-demo
+	@$(DEMO)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable . matplotlib
+	@touch $@
+
+.venv-docs/.ready: pyproject.toml constraints.txt
+	@echo "Setting up .venv-docs: mkdocs and what reads docstrings, no torch"
+	@$(PYTHON) -m venv .venv-docs
+	@$(DOCS)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+.venv-transformers5/.ready: pyproject.toml constraints-transformers5.txt
+	@echo "Setting up the second environment in .venv-transformers5, some minutes and gigabytes"
+	$(PYTHON) -m venv .venv-transformers5
+	$(DEV5)/python -m pip install --quiet --constraint constraints-transformers5.txt torch
+	$(DEV5)/python -m pip install --quiet --constraint constraints-transformers5.txt --editable '.[training,test]'
+	@touch $@
