@@ -1,8 +1,7 @@
-"""ONNX files: they answer like the model, hold nothing else, and load where they should."""
+"""ONNX files: they predict what the model predicts, hold nothing else, and load where they should."""
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -44,12 +43,12 @@ def waveforms(batch: int, samples: int) -> np.ndarray:
     return np.stack([np.resize(voice_like(2, seed=i), samples) for i in range(batch)])
 
 
-def answers(model, batch: np.ndarray) -> np.ndarray:
+def torch_predictions(model, batch: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         return model(torch.from_numpy(batch)).logits.numpy()
 
 
-def run(path: Path, batch: np.ndarray) -> np.ndarray:
+def onnx_predictions(path: Path, batch: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(path).run(["logits"], {"input_values": batch})[0]
 
 
@@ -65,21 +64,23 @@ def exported(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("batch", "samples"), LENGTHS)
-def test_the_file_answers_like_the_model_at_every_length_and_batch(exported, batch, samples):
+def test_the_onnx_file_predicts_what_the_model_predicts_at_every_length_and_batch(exported, batch, samples):
     model, folder = exported
     audio = waveforms(batch, samples)
-    expected = answers(model, audio)
-    np.testing.assert_allclose(run(folder / FLOAT, audio), expected, atol=1e-4 * max(1, np.abs(expected).max()))
+    expected = torch_predictions(model, audio)
+    np.testing.assert_allclose(
+        onnx_predictions(folder / FLOAT, audio), expected, atol=1e-4 * max(1, np.abs(expected).max())
+    )
 
 
-def test_each_kind_of_model_has_its_files(exported):
+def test_students_get_8_and_4_bit_files_and_teachers_8_and_16_bit_files(exported):
     model, folder = exported
     further = {"adv_teacher": {HALF}, "wav2small": {FOUR_BIT}, "mobilenet_adv": set()}  # the last without speech
     expected = {FLOAT, QUANTIZED} | further[model.config.model_type]
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.onnx")} == expected
 
 
-def test_nothing_of_the_one_who_exported_it_is_in_a_file(exported):
+def test_an_onnx_file_holds_no_names_or_paths_of_the_code_and_machine_that_made_it(exported):
     _, folder = exported
     for path in (folder / "onnx").iterdir():
         model = onnx.load(path, load_external_data=False)
@@ -100,7 +101,7 @@ def test_nothing_of_the_one_who_exported_it_is_in_a_file(exported):
         assert not re.search(rb"/home/|/usr/|site-packages|\.py|torch", path.read_bytes())
 
 
-def test_all_files_have_the_contracts_signature_and_one_opset(exported):
+def test_all_onnx_files_have_the_documented_signature_and_opset_17(exported):
     _, folder = exported
     for path in (folder / "onnx").iterdir():
         model = onnx.load(path)
@@ -112,18 +113,18 @@ def test_all_files_have_the_contracts_signature_and_one_opset(exported):
         assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", ["batch", 3])
 
 
-def test_optimum_loads_a_checkpoint_by_its_folder(exported):
+def test_optimum_loads_the_onnx_files_of_a_checkpoint_folder(exported):
     from optimum.onnxruntime import ORTModelForAudioClassification
 
     model, folder = exported
     audio = waveforms(2, 16000)
     loaded = ORTModelForAudioClassification.from_pretrained(folder)
-    expected = answers(model, audio)
+    expected = torch_predictions(model, audio)
     logits = loaded(input_values=torch.from_numpy(audio)).logits.numpy()
     np.testing.assert_allclose(logits, expected, atol=1e-4 * max(1, np.abs(expected).max()))
     small = ORTModelForAudioClassification.from_pretrained(folder, file_name=Path(QUANTIZED).name)
     logits = small(input_values=torch.from_numpy(audio)).logits.numpy()
-    np.testing.assert_allclose(logits, run(folder / QUANTIZED, audio), atol=1e-5)
+    np.testing.assert_allclose(logits, onnx_predictions(folder / QUANTIZED, audio), atol=1e-5)
 
 
 @settings(deadline=None, max_examples=30)
@@ -150,13 +151,13 @@ def test_the_formulas_give_the_constants_of_the_front_end(n_fft, n_mels, f_min, 
     np.testing.assert_allclose(made["mel"], frontend.mel.numpy(), rtol=1e-5, atol=1e-12)
 
 
-def test_a_front_end_that_is_not_the_configs_is_refused(tmp_path):
+def test_export_refuses_a_front_end_that_differs_from_the_config(tmp_path):
     model = student()
     with torch.no_grad():
         model.log_mel.mel[3] *= 1.1
     with pytest.raises(Wav2SmallError, match="front end"):
         exporting.export_onnx(model, tmp_path / "model.onnx")
-    assert not list(tmp_path.iterdir()), "half a file was left"
+    assert not list(tmp_path.iterdir()), "a partial file was left"
 
 
 def operators_that_run(path: Path, tmp_path: Path) -> list[str]:
@@ -168,7 +169,7 @@ def operators_that_run(path: Path, tmp_path: Path) -> list[str]:
     return sorted(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
 
 
-def test_formulas_and_integers_are_gone_when_a_file_is_loaded(exported, tmp_path):
+def test_formulas_and_integers_are_evaluated_once_when_a_file_is_loaded(exported, tmp_path):
     _, folder = exported
     for path in (folder / "onnx").iterdir():
         ran = operators_that_run(path, tmp_path)
@@ -178,7 +179,7 @@ def test_formulas_and_integers_are_gone_when_a_file_is_loaded(exported, tmp_path
 
 
 @pytest.mark.parametrize("kind", ["token", "gram"])
-def test_the_tuned_file_takes_at_most_0_85_times_the_straightforward_one(kind, tmp_path):
+def test_the_tuned_file_takes_at_most_0_85_times_as_long_as_the_untuned_one(kind, tmp_path):
     model = MODELS[kind]()
     exporting.export_onnx(model, tmp_path / "straight.onnx", exporting.StraightOnnxConfig)
     exporting.export_onnx(model, tmp_path / "tuned.onnx")
@@ -221,25 +222,7 @@ def test_every_file_is_read_with_onnxruntime_and_numpy_alone(exported, tmp_path)
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         logits = np.array(json.loads(done.stdout))
-        np.testing.assert_allclose(logits, run(path, waveforms(2, 8000)), atol=1e-6)
-
-
-def test_optimum_cli_exports_the_tuned_file_through_the_plug_in(tmp_path):
-    model = student(pooling="gram")
-    model.save_pretrained(tmp_path / "checkpoint_for_the_plug_in")
-    plugins = tmp_path / "path" / "optimum" / "commands" / "register"
-    plugins.mkdir(parents=True)
-    shutil.copy(Path(exporting.__file__).with_name("optimum_register.py"), plugins / "register_wav2small.py")
-    command = [
-        Path(sys.executable).with_name("optimum-cli"), "export", "onnx", "--trust-remote-code",
-        "--task", "audio-classification", "--model", tmp_path / "checkpoint_for_the_plug_in", tmp_path / "out",
-    ]  # fmt: skip
-    environment = {"PYTHONPATH": str(tmp_path / "path"), "HF_MODULES_CACHE": str(tmp_path / "modules"), "PATH": ""}
-    environment |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    exporting.export_onnx(model, tmp_path / "ours.onnx")
-    assert (tmp_path / "out" / "model.onnx").read_bytes() == (tmp_path / "ours.onnx").read_bytes()
+        np.testing.assert_allclose(logits, onnx_predictions(path, waveforms(2, 8000)), atol=1e-6)
 
 
 def test_an_export_is_a_copy_of_the_checkpoint_with_the_files(tmp_path):
@@ -260,27 +243,27 @@ def test_an_export_is_a_copy_of_the_checkpoint_with_the_files(tmp_path):
         exporting.export(str(source), tmp_path / "out")
 
 
-def test_an_export_adds_its_calibration_audio_to_the_provenance_and_keeps_the_rest(tmp_path):
+def test_an_export_adds_its_calibration_audio_to_the_provenance_and_keeps_the_other_corpora(tmp_path):
     source, speech = tmp_path / "source", write_corpus(tmp_path / "speech", 12)
     source.mkdir()
     teacher = Link("org/teacher", "MIT", "teacher")
     made = Provenance(step="distill", name="mine", teachers=[teacher], evaluation={"ccc": 0.5})
     write_provenance(made, source)
-    again = exporting.provenance(str(source), speech, "CC-BY-4.0")
-    heard = Link("speech", "CC-BY-4.0", "calibration", clips=12, hours=0.01)  # of 3 s each
-    assert again == replace(made, corpora=[heard], onnx=again.onnx) and again.licence == "CC-BY-4.0"
+    again = exporting.export_provenance(str(source), speech, "CC-BY-4.0")
+    calibration = Link("speech", "CC-BY-4.0", "calibration", clips=12, hours=0.01)  # of 3 s each
+    assert again == replace(made, corpora=[calibration], onnx=again.onnx) and again.licence == "CC-BY-4.0"
     write_provenance(again, source)
-    assert exporting.provenance(str(source), None, None).corpora == (), "the files of the first export are gone"
-    assert exporting.provenance(str(source), speech, "MIT").licence == "MIT"
+    assert exporting.export_provenance(str(source), None, None).corpora == (), "the files of the first export are gone"
+    assert exporting.export_provenance(str(source), speech, "MIT").licence == "MIT"
     with pytest.raises(Wav2SmallError, match="mine: speech has no known licence"):
-        exporting.provenance(str(source), speech, None)
+        exporting.export_provenance(str(source), speech, None)
     (source / "provenance.json").unlink()
     write_card(source, "cc-by-sa-4.0")
-    bare = exporting.provenance(str(source), None, None)
+    bare = exporting.export_provenance(str(source), None, None)
     assert (bare.step, bare.parent) == ("export", Link("source", "CC-BY-SA-4.0", "parent"))
 
 
-def test_what_is_no_checkpoint_of_ours_is_named(tmp_path):
+def test_export_names_a_folder_that_is_no_checkpoint_of_ours(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(Wav2SmallError, match="empty is not a checkpoint"):
         exporting.export(str(tmp_path / "empty"), tmp_path / "out")

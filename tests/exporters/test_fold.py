@@ -13,7 +13,7 @@ from wav2small.models.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNe
 from wav2small_training.exporters.fold import fold
 
 
-def same(model, batch: int, samples: int) -> None:
+def assert_same(model, batch: int, samples: int) -> None:
     audio = torch.from_numpy(np.stack([np.resize(voice_like(1, seed=i), samples) for i in range(batch)]))
     with torch.no_grad():
         expected, got = model(audio).logits.numpy(), fold(model)(audio).numpy()
@@ -37,18 +37,18 @@ configs = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=15)
 @given(configs, st.integers(1, 3), st.integers(200, 3000))
 def test_a_folded_wav2small_is_the_same_function(config, batch, samples):
-    same(student(**config), batch, samples)
+    assert_same(student(**config), batch, samples)
 
 
 @pytest.mark.parametrize("pooling", ["token", "gram"])
-def test_so_is_one_of_full_size(pooling):
-    same(student(pooling=pooling), 2, 12345)
+def test_a_folded_wav2small_of_full_size_is_the_same_function(pooling):
+    assert_same(student(pooling=pooling), 2, 12345)
 
 
 @pytest.mark.parametrize("backbone", ["mobilenetv3_small_100", "mobilenetv4_conv_small"])
-def test_so_is_a_mobilenet(backbone):
+def test_the_folded_mobilenet_is_the_same_function(backbone):
     torch.manual_seed(0)
-    same(lively(MobileNetAdvForAudioClassification(MobileNetAdvConfig(backbone=backbone))), 2, 9000)
+    assert_same(lively(MobileNetAdvForAudioClassification(MobileNetAdvConfig(backbone=backbone))), 2, 9000)
 
 
 def test_folding_leaves_the_model_as_it_was():

@@ -1,4 +1,4 @@
-"""The small files in onnxruntime-web: WebAssembly, in Node, gives the answers of ONNX Runtime in Python."""
+"""The small files in onnxruntime-web: WebAssembly, in Node, gives the predictions of ONNX Runtime in Python."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def folder(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("file", [exporting.FLOAT, exporting.QUANTIZED, exporting.FOUR_BIT])
-def test_a_browsers_runtime_gives_the_same_answers(node, folder, file, tmp_path):
+def test_onnxruntime_web_gives_the_predictions_of_onnxruntime(node, folder, file, tmp_path):
     batch = np.stack([voice_like(SAMPLES / 16000, seed=i) for i in range(CLIPS)])
     batch.tofile(tmp_path / "samples.f32")
     command = [node, WEB / "answer.mjs", folder / file, tmp_path / "samples.f32", str(CLIPS)]

@@ -1,4 +1,4 @@
-"""Quantized files: small, exact where they say so, as fast as float, and in agreement with it on real speech."""
+"""Quantized files: small, exact where they claim it, as fast as float, and in agreement with it on real speech."""
 
 import csv
 
@@ -63,7 +63,7 @@ def product(matrices: list[np.ndarray]) -> onnx.ModelProto:
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from([4, 8])), min_size=1, max_size=4), st.integers(0, 2**31))
-def test_a_runtime_sees_exactly_the_decoded_weights(widths, seed):
+def test_onnxruntime_computes_with_exactly_the_decoded_weights(widths, seed):
     random = np.random.default_rng(seed)
     sizes = [7, *(width for width, _ in widths)]
     coded = {
@@ -111,13 +111,13 @@ def test_a_convolution_is_a_product_with_the_rows_of_its_input(attributes, seed)
     model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
     x = random.standard_normal((2, 2, 7, 9)).astype(np.float32)
     (y,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = rounding.rows(storing.Weight("w", kernel, 0, node), x) @ kernel.reshape(3, -1).T
+    got = rounding.input_rows(storing.Weight("w", kernel, 0, node), x) @ kernel.reshape(3, -1).T
     np.testing.assert_allclose(got, y.transpose(0, 2, 3, 1).reshape(-1, 3), atol=1e-4)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**31), st.sampled_from([4, 8]))
-def test_adaptive_rounding_keeps_products_with_inputs_that_go_together(seed, bits):
+def test_adaptive_rounding_loses_less_than_nearest_rounding_for_correlated_inputs(seed, bits):
     random = np.random.default_rng(seed)
     inputs = random.standard_normal((300, 5)) @ random.standard_normal((5, 40)) + 0.1 * random.standard_normal(
         (300, 40)
@@ -144,7 +144,7 @@ def graph(request, tmp_path_factory) -> onnx.ModelProto:
 CLIPS = [voice_like(1, seed=i) for i in range(8)]
 
 
-def test_files_are_as_small_as_promised(graph):
+def test_8_bit_files_have_at_most_80_kb_and_4_bit_files_at_most_60_kb(graph):
     small = {8: quantizing.eight_bit(graph, CLIPS), 4: quantizing.four_bit(graph, CLIPS)}
     sizes = {bits: len(one.SerializeToString()) for bits, one in small.items()}
     if any(weight.array.shape[0] == 169 for weight in storing.weights(graph)):  # the paper's network
@@ -153,10 +153,10 @@ def test_files_are_as_small_as_promised(graph):
         assert sizes[8] <= 30_000 and sizes[4] <= sizes[8], sizes
 
 
-def test_small_files_agree_with_float_on_what_they_were_calibrated_on(graph):
-    expected = quantizing.answers(graph, CLIPS)
+def test_small_files_agree_with_float_on_their_calibration_speech(graph):
+    expected = quantizing.predict_clips(graph, CLIPS)
     for small in (quantizing.eight_bit(graph, CLIPS), quantizing.four_bit(graph, CLIPS)):
-        got = quantizing.answers(small, CLIPS)
+        got = quantizing.predict_clips(small, CLIPS)
         assert ccc(got, expected).min() >= quantizing.LEAST_AGREEMENT - 0.001
         np.testing.assert_allclose(got.mean(axis=0), expected.mean(axis=0), atol=1e-3)
 
@@ -167,15 +167,15 @@ def test_the_front_end_is_not_quantized(graph):
     assert shapes[0] == (13, 1, 3, 3)
 
 
-def test_half_precision_halves_a_teacher_and_keeps_its_answers(tmp_path):
+def test_float16_halves_a_teachers_weights_and_keeps_its_predictions(tmp_path):
     exporting.export_onnx(teacher(), tmp_path / "model.onnx")
     large = onnx.load(tmp_path / "model.onnx")
-    expected = quantizing.answers(large, CLIPS)
+    expected = quantizing.predict_clips(large, CLIPS)
     stored = sum(weight.array.nbytes for weight in storing.weights(large))
-    for small, share, tolerance in ((quantizing.half(large), 0.5, 5e-3), (quantizing.eight_bit(large), 0.25, 5e-2)):
+    for small, share, tolerance in ((quantizing.float16(large), 0.5, 5e-3), (quantizing.eight_bit(large), 0.25, 5e-2)):
         saved = len(large.SerializeToString()) - len(small.SerializeToString())
         assert saved > (1 - share) * stored * 0.9  # the rest is names, and scales of layers that are tiny here
-        np.testing.assert_allclose(quantizing.answers(small, CLIPS), expected, atol=tolerance)
+        np.testing.assert_allclose(quantizing.predict_clips(small, CLIPS), expected, atol=tolerance)
 
 
 def test_a_report_measures_every_way_to_quantize(tmp_path):
@@ -225,6 +225,6 @@ def emodb(speech) -> list[np.ndarray]:
 def test_the_bundled_small_files_agree_with_float_on_real_speech(emodb, file, least):
     if not (BUNDLED / file).is_file():
         pytest.skip(f"the bundled checkpoint has no {file}")
-    expected = quantizing.answers(onnx.load(BUNDLED / exporting.FLOAT), emodb)
-    agreement = ccc(quantizing.answers(onnx.load(BUNDLED / file), emodb), expected)
+    expected = quantizing.predict_clips(onnx.load(BUNDLED / exporting.FLOAT), emodb)
+    agreement = ccc(quantizing.predict_clips(onnx.load(BUNDLED / file), emodb), expected)
     assert agreement.min() >= least, agreement

@@ -34,10 +34,10 @@ def of_checkpoint(folder: Path, work: Path) -> list[Contestant]:
     if weights.is_file():
         found.append(Contestant(f"{name}: torch", TORCH, weights))
     if weights.is_file() and importlib.util.find_spec("optimum"):
-        from ..exporters.export import StraightOnnxConfig, export_onnx, load
+        from ..exporters.export import StraightOnnxConfig, export_onnx, load_exportable
 
         path = work / f"{name}.onnx"
-        export_onnx(load(folder), path, StraightOnnxConfig)
+        export_onnx(load_exportable(folder), path, StraightOnnxConfig)
         found.append(Contestant(f"{name}: ONNX, straightforward", ONNX, path))
     for file in sorted((folder / "onnx").glob("*.onnx"), key=lambda file: -file.stat().st_size):
         found.append(Contestant(f"{name}: {file.name}", ONNX, file))

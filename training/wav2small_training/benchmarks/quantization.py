@@ -22,8 +22,8 @@ from wav2small.atomic import whole_file
 from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 
-from ..exporters.export import StraightOnnxConfig, calibration_clips, export_onnx, quiet
-from ..exporters.quantize import adapted, answers, eight_bit, four_bit, half, settled, stored
+from ..exporters.export import StraightOnnxConfig, calibration_clips, export_onnx, silenced
+from ..exporters.quantize import adapt_all, correct_bias, eight_bit, float16, four_bit, predict_clips, with_codes
 from ..exporters.weights import nearest, weights
 from ..metrics import ccc
 from .race import ONNX, Contestant, peak_memory, processor, race
@@ -104,7 +104,8 @@ def measure(files: dict[str, Path], held_out: Sequence[np.ndarray]) -> list[Row]
     contestants = {method: Contestant(method, ONNX, path) for method, path in files.items()}
     times = race(contestants.values(), RUNS)
     results = {
-        method: answers(onnx.load(path), held_out) for method, path in track(files.items(), "measuring", transient=True)
+        method: predict_clips(onnx.load(path), held_out)
+        for method, path in track(files.items(), "measuring", transient=True)
     }
     expected, fastest = next(iter(results.values())), next(iter(times.values()))
     return [
@@ -157,7 +158,7 @@ def by_optimum(
     nodes += [node.name for node in model.graph.node if node.op_type == "MaxPool"]
     if inner:
         nodes = [name for name in nodes if name not in (nodes[0], weights(model)[-1].node.name)]
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder, silenced():
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
         quantizer = ORTQuantizer.from_pretrained(Path(folder), path.name)
@@ -186,13 +187,13 @@ def by_optimum(
 
 def rounded(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
     """All weights in so many bits, to the nearest code."""
-    return stored(model, {weight.name: nearest(weight.array, weight.axis, bits) for weight in weights(model)})
+    return with_codes(model, {weight.name: nearest(weight.array, weight.axis, bits) for weight in weights(model)})
 
 
 def all_adapted(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onnx.ModelProto:
     """All weights in 4 bits, rounded adaptively where that can be."""
     coded = {weight.name: nearest(weight.array, weight.axis, 4) for weight in weights(model)}
-    return settled(stored(model, coded | adapted(model, clips, 4)), clips, answers(model, clips))
+    return correct_bias(with_codes(model, coded | adapt_all(model, clips, 4)), clips, predict_clips(model, clips))
 
 
 QDQ, QOPERATOR = QuantFormat.QDQ, QuantFormat.QOperator
@@ -204,7 +205,7 @@ WAYS: dict[str, Callable[[onnx.ModelProto, Sequence[np.ndarray]], onnx.ModelProt
     "the same, entropy": lambda model, clips: by_optimum(model, clips, QDQ, CalibrationMethod.Entropy),
     "the same, min-max, without first and last layer": lambda model, clips: by_optimum(model, clips, QDQ, inner=True),
     "static QOperator, a scale a channel, min-max": lambda model, clips: by_optimum(model, clips, QOPERATOR),
-    "weights float16": lambda model, clips: half(model),
+    "weights float16": lambda model, clips: float16(model),
     "weights 8 bit, nearest": lambda model, clips: rounded(model, 8),
     "weights 8 bit, adaptive rounding: `model_quantized.onnx`": eight_bit,
     "weights 4 bit, nearest": lambda model, clips: rounded(model, 4),

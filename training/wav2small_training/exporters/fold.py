@@ -1,11 +1,11 @@
-"""A trained student -> the same function of a waveform, arranged so that ONNX Runtime is quick with it.
+"""A trained student -> the same function of a waveform, arranged so that ONNX Runtime runs it fast.
 
-What is changed, and why (`latency.py` measures it):
+What is changed, and why (`benchmarks/latency.py` measures it):
 
 - Time is the last axis of every map. Convolutions and the softmax then run along rows of thousands of steps, not of 26.
 - Batch norm is part of the convolution before it, and the factor of the decibels part of the convolution after it.
-- A linear layer over tokens is a convolution as high as the map, so that no axes change places.
-- What a softmax or a sum over time undoes is left out: see [`FoldedTokenPooling`].
+- A linear layer over tokens is a convolution as high as the map, so that no transpose is needed.
+- What a softmax or a sum over time cancels is left out: see [`FoldedTokenPooling`].
 - Real and imaginary parts of the DFT are one convolution.
 """
 
@@ -21,7 +21,7 @@ from wav2small.models.errors import Wav2SmallError
 from wav2small.models.log_mel import POWER_FLOOR, LogMel, normalize
 from wav2small.models.modeling_wav2small import GramPooling, TokenPooling
 
-NEPERS = 10 / math.log(10)  # decibels of power in one unit of the natural logarithm
+NEPERS = 10 / math.log(10)  # decibels of power per unit of its natural logarithm
 POOL_CHANNELS = 4  # ONNX Runtime pools quickly where the channels are a multiple of this (its `channel alignment`)
 
 
@@ -35,10 +35,10 @@ def fold(model: PreTrainedModel) -> nn.Module:
         A module that turns (batch, samples) into logits (batch, 3), equal to the model's without a mask.
 
     Raises:
-        Wav2SmallError: if there is no such form of this kind of model.
+        Wav2SmallError: if this kind of model has no folded form.
     """
     if model.config.model_type not in FOLDED:
-        raise Wav2SmallError(f"no folded form of {model.config.model_type} is known, only of {', '.join(FOLDED)}")
+        raise Wav2SmallError(f"there is no folded form of {model.config.model_type}, only of {', '.join(FOLDED)}")
     with torch.no_grad():
         return FOLDED[model.config.model_type](copy.deepcopy(model).eval()).eval().requires_grad_(False)
 
@@ -47,7 +47,7 @@ class FoldedLogMel(nn.Module):
     """[`LogMel`] that gives (batch, 1, bands, frames) and the natural logarithm of the power."""
 
     dft: torch.Tensor  # (2 * bins, 1, n_fft): cosines, then sines
-    mel: torch.Tensor  # (bands, 2 * bins): sums their squares, too
+    mel: torch.Tensor  # (bands, 2 * bins): sums the squares of both parts, too
 
     def __init__(self, log_mel: LogMel):
         super().__init__()
@@ -69,7 +69,7 @@ def time_last(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 def widen(conv: nn.Conv2d, following: nn.Conv2d, multiple: int) -> None:
-    """Give a convolution channels that stay 0, up to a multiple, and the following one zeros that ignore them."""
+    """Pad a convolution with channels that stay 0, up to a multiple; the following one gets zero weights for them."""
     extra = -conv.out_channels % multiple
     weight, bias = conv.parameters()
     conv.weight = nn.Parameter(nn.functional.pad(weight, (0, 0, 0, 0, 0, 0, 0, extra)))
@@ -81,8 +81,8 @@ def widen(conv: nn.Conv2d, following: nn.Conv2d, multiple: int) -> None:
 class FoldedTokenPooling(nn.Module):
     """[`TokenPooling`] and the classifier.
 
-    The bias of `sof` is the same at all times and the softmax takes it out again; the weights over time sum to 1, so
-    that the bias of `lin` can wait for the sum, and is added by the classifier's.
+    The bias of `sof` is the same at all times: the softmax cancels it. The weights over time sum to 1, so the bias of
+    `lin` can be added after the sum: it becomes part of the classifier's bias.
     """
 
     def __init__(self, pooling: TokenPooling, classifier: nn.Linear, channels: int):
@@ -102,7 +102,8 @@ class FoldedTokenPooling(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Turn (batch, channels, bands, time) into (batch, 3)."""
         weights = self.sof(x).softmax(dim=3)  # (batch, channels * bands, 1, time)
-        return self.classifier((self.lin(x) * weights).sum(dim=(2, 3)))
+        logits: torch.Tensor = self.classifier((self.lin(x) * weights).sum(dim=(2, 3)))
+        return logits
 
 
 class FoldedGramPooling(nn.Module):
@@ -119,7 +120,8 @@ class FoldedGramPooling(nn.Module):
         """Turn (batch, channels, bands, time) into (batch, 3)."""
         pooled = (self.lin(x) * self.sof(x).softmax(dim=3)).sum(dim=3) + self.bias  # (batch, channels, bands)
         gram = pooled @ pooled.transpose(1, 2)  # (batch, channels, channels)
-        return self.classifier(torch.cat([pooled, gram], dim=2).flatten(1))
+        logits: torch.Tensor = self.classifier(torch.cat([pooled, gram], dim=2).flatten(1))
+        return logits
 
 
 class FoldedWav2Small(nn.Module):
@@ -142,7 +144,8 @@ class FoldedWav2Small(nn.Module):
             x = conv(x).relu()
             if i + 1 == self.pool_after:
                 x = self.max_pool(x)  # (batch, channels, bands / 2, time)
-        return self.pooling(x)
+        logits: torch.Tensor = self.pooling(x)
+        return logits
 
 
 class FoldedMobileNet(nn.Module):
@@ -158,7 +161,8 @@ class FoldedMobileNet(nn.Module):
 
     def forward(self, input_values: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, 3)."""
-        return self.backbone(self.log_mel(input_values))
+        logits: torch.Tensor = self.backbone(self.log_mel(input_values))
+        return logits
 
 
 FOLDED = {"wav2small": FoldedWav2Small, "mobilenet_adv": FoldedMobileNet}

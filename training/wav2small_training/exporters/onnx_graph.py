@@ -1,8 +1,9 @@
-"""ONNX files with nothing in them but what a runtime needs, and a small way to add operators to them."""
+"""ONNX files that hold only what a runtime needs, and a small way to add operators to them."""
 
 import hashlib
 import itertools
 import string
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ PRODUCER = "wav2small"
 
 
 class Operators:
-    """Adds operators in front of a graph; a runtime evaluates what has no other input once, as it loads the file.
+    """Adds operators in front of a graph; a runtime evaluates those without other inputs once, when it loads the file.
 
     An input is the name of a tensor or a constant: an array, or a number that becomes a scalar of the given type.
     """
@@ -24,21 +25,21 @@ class Operators:
         self.nodes: list[onnx.NodeProto] = []
 
     def __call__(self, operator: str, *inputs: str | np.ndarray | float, output: str = "", **attributes: Any) -> str:
-        """Add one operator, give the name of its output."""
+        """Add one operator; returns the name of its output."""
         names = [one if isinstance(one, str) else self.constant(one) for one in inputs]
         output = output or next(self.names)
         self.nodes.append(helper.make_node(operator, names, [output], **attributes))
         return output
 
     def constant(self, value: np.ndarray | float) -> str:
-        """Store a constant, give its name."""
+        """Store a constant; returns its name."""
         array = value if isinstance(value, np.ndarray) else np.asarray(value, self.scalars)
         name = next(self.names)
         self.model.graph.initializer.append(numpy_helper.from_array(array, name))
         return name
 
     def insert(self) -> None:
-        """Put the operators in front of the graph; constants of the names that they give make way."""
+        """Put the operators in front of the graph; their outputs replace constants of the same names."""
         graph = self.model.graph
         given = {output for node in self.nodes for output in node.output}
         initializers = [tensor for tensor in graph.initializer if tensor.name not in given]
@@ -58,17 +59,17 @@ def constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 
 
 def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph without anything that the one who trained or exported it left there.
+    """The same graph without traces of the code and the machine that made it.
 
-    Descriptions, metadata, names of nodes and shapes of tensors go; tensors get short names, except inputs and
-    outputs; equal constants become one, and unused ones none. Data lies in the file itself.
+    Descriptions, metadata, names of nodes and shapes of tensors are removed; tensors get short names, except inputs and
+    outputs; equal constants are merged, and unused ones removed. All data is in the file itself.
     """
     graph = model.graph
     interface = [value.name for value in (*graph.input, *graph.output)]
     tensors = constants(model)
-    new_names = {"": "", **{name: name for name in interface}}
+    new_names: dict[str, str] = {"": "", **{name: name for name in interface}}
     unused_names = (name for name in short_names() if name not in interface)
-    seen: dict[tuple, str] = {}
+    seen: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     initializers, nodes = [], []
 
     def renamed(name: str) -> str:
@@ -110,11 +111,11 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def axes(value: onnx.ValueInfoProto) -> list[str | int | None]:
-    """The axes of an input or output: a name where they are dynamic, else a number; `None` where nothing is known."""
+    """The axes of an input or output: a name where they are dynamic, else a number; `None` where it is unknown."""
     return [axis.dim_param or axis.dim_value or None for axis in value.type.tensor_type.shape.dim]
 
 
-def short_names():
+def short_names() -> Iterator[str]:
     """Names for tensors: a, b, ..., z, aa, ab, ..."""
     for length in itertools.count(1):
         yield from map("".join, itertools.product(string.ascii_lowercase, repeat=length))

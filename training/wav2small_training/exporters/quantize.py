@@ -1,29 +1,26 @@
-"""A float ONNX graph -> the same with weights of 8 bits, or of 4 where real speech allows it, or of 16.
+"""A float ONNX graph -> the same with weights of 8 bits, of 4 bits where real speech allows it, or of 16 bits.
 
-Weights are rounded adaptively, for real speech. What flows through the network stays float: `compare.py` measures why.
+Weights are rounded adaptively, for real speech. Activations stay float: `benchmarks/quantization.py` measures why.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import numpy_helper
 
 from ..metrics import ccc
 from .onnx_graph import tidy
-from .rounding import adapt, can_adapt, moments
+from .parity import run_onnx
+from .rounding import adapt, can_adapt, input_moments
 from .weights import Coded, nearest, store, store_half, weights
 
-LEAST_AGREEMENT = 0.995  # CCC with the float answers to the calibration speech, in each dimension, at 4 bits
+LEAST_AGREEMENT = 0.995  # CCC with the float predictions for the calibration speech, in each dimension, at 4 bits
 
 
-def answers(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> np.ndarray:
-    """What a graph answers to waveforms (samples,), one at a time: (clips, 3)."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(["logits"], {"input_values": clip[None]})[0] for clip in clips])
+def predict_clips(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> np.ndarray:
+    """Predictions (clips, 3) of a graph for waveforms (samples,), one at a time."""
+    return np.concatenate(run_onnx(model.SerializeToString(), [clip[None] for clip in clips]))
 
 
 def eight_bit(model: onnx.ModelProto, clips: Sequence[np.ndarray] = ()) -> onnx.ModelProto:
@@ -33,54 +30,62 @@ def eight_bit(model: onnx.ModelProto, clips: Sequence[np.ndarray] = ()) -> onnx.
         model: the float graph.
         clips: real speech, waveforms (samples,); some 50. Without it weights are rounded to the nearest code.
     """
-    coded = in_eight_bits(model, clips)
-    return settled(stored(model, coded), clips, answers(model, clips)) if clips else stored(model, coded)
+    coded = code_in_eight_bits(model, clips)
+    return (
+        correct_bias(with_codes(model, coded), clips, predict_clips(model, clips))
+        if clips
+        else with_codes(model, coded)
+    )
 
 
 def four_bit(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onnx.ModelProto:
-    """Store weights in 4 bits, as many as agree with the float answers, and the rest in 8: all, if that is smaller.
+    """Store weights in 4 bits as long as the predictions agree with the float graph's, and the other weights in 8 bits.
+
+    Where all weights in 8 bits make a smaller file, they are all in 8 bits.
 
     Args:
         model: the float graph.
         clips: real speech, waveforms (samples,); some 50.
     """
-    expected = answers(model, clips)
+    expected = predict_clips(model, clips)
 
     def disagreement(coded: dict[str, Coded]) -> float:
-        got = answers(stored(model, coded), clips)
+        got = predict_clips(with_codes(model, coded), clips)
         return 1 - float(ccc(got + (expected - got).mean(axis=0), expected).min())
 
-    eight, candidates = in_eight_bits(model, clips), adapted(model, clips, bits=4)
+    eight, candidates = code_in_eight_bits(model, clips), adapt_all(model, clips, bits=4)
     chosen = eight
     cost = {name: disagreement(chosen | {name: one}) / one.codes.size for name, one in candidates.items()}
-    for name in sorted(cost, key=cost.__getitem__):  # where a byte saved costs least comes first
+    for name in sorted(
+        cost, key=cost.__getitem__
+    ):  # the weight that costs least agreement for each byte saved comes first
         trial = chosen | {name: candidates[name]}
         if disagreement(trial) <= 1 - LEAST_AGREEMENT:
             chosen = trial
-    files = [settled(stored(model, coded), clips, expected) for coded in (chosen, eight)]
-    return min(files, key=onnx.ModelProto.ByteSize)  # unpacking takes some 700 bytes, too
+    files = [correct_bias(with_codes(model, coded), clips, expected) for coded in (chosen, eight)]
+    return min(files, key=onnx.ModelProto.ByteSize)  # the operators that unpack 4 bits take some 700 bytes
 
 
-def in_eight_bits(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> dict[str, Coded]:
-    """All weights by their names: to the nearest code, or rounded adaptively where there is speech and that can be."""
+def code_in_eight_bits(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> dict[str, Coded]:
+    """Code all weights, by their names: adaptively where that is possible, else to the nearest code."""
     coded = {weight.name: nearest(weight.array, weight.axis, 8) for weight in weights(model)}
-    return coded | adapted(model, clips, bits=8) if clips else coded
+    return coded | adapt_all(model, clips, bits=8) if clips else coded
 
 
-def settled(model: onnx.ModelProto, clips: Sequence[np.ndarray], expected: np.ndarray) -> onnx.ModelProto:
-    """Move the biases of the last layer, if that is a linear one: the mean answers to speech become the expected.
+def correct_bias(model: onnx.ModelProto, clips: Sequence[np.ndarray], expected: np.ndarray) -> onnx.ModelProto:
+    """Shift the biases of a linear last layer so that the mean predictions for speech are the expected ones.
 
-    Errors of weights are small but the same in every clip, and a concordance feels a shift of all answers.
+    Errors of weights are small but the same in every clip, and a shift of all predictions lowers concordance.
     """
     last = next(node for node in model.graph.node if "logits" in node.output)
     for tensor in model.graph.initializer:
         if last.op_type == "Gemm" and tensor.name == last.input[2]:
-            shift = (expected - answers(model, clips)).mean(axis=0)
+            shift = (expected - predict_clips(model, clips)).mean(axis=0)
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + shift, tensor.name))
     return model
 
 
-def half(model: onnx.ModelProto) -> onnx.ModelProto:
+def float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Store each weight as float16."""
     small = onnx.ModelProto()
     small.CopyFrom(model)
@@ -88,15 +93,15 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     return tidy(small)
 
 
-def adapted(model: onnx.ModelProto, clips: Sequence[np.ndarray], bits: int) -> dict[str, Coded]:
-    """All weights that can be rounded adaptively, by their names."""
+def adapt_all(model: onnx.ModelProto, clips: Sequence[np.ndarray], bits: int) -> dict[str, Coded]:
+    """Code all weights that can be rounded adaptively, by their names."""
     adaptable = [weight for weight in weights(model) if can_adapt(weight)]
-    inputs = moments(model, adaptable, clips)
+    inputs = input_moments(model, adaptable, clips)
     return {weight.name: adapt(weight, inputs[weight.name], bits) for weight in adaptable}
 
 
-def stored(model: onnx.ModelProto, coded: dict[str, Coded]) -> onnx.ModelProto:
-    """A copy of a graph that has some of its initializers in few bits."""
+def with_codes(model: onnx.ModelProto, coded: dict[str, Coded]) -> onnx.ModelProto:
+    """Copy a graph and store some of its initializers in few bits."""
     small = onnx.ModelProto()
     small.CopyFrom(model)
     store(small, coded)

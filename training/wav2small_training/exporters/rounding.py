@@ -1,11 +1,12 @@
-"""Adaptive rounding: codes that keep what a layer answers to real speech, not each weight by itself.
+"""Adaptive rounding: codes that preserve the output of a layer for real speech, rather than each weight by itself.
 
-After GPTQ (arXiv 2210.17323): weights are rounded one input at a time, and the error of each is made up for by the
-weights that are still to be rounded, as far as their inputs go together.
+After GPTQ (arXiv 2210.17323): weights are rounded one input at a time, and the weights that are still to be rounded
+compensate for the error of each, as far as their inputs are correlated.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,28 +15,30 @@ from onnx import helper
 
 from .weights import Coded, Weight, largest_code
 
-DAMPING = 0.01  # of the mean square of the inputs, added to each: weights move no further than the speech supports
+DAMPING = 0.01  # share of the mean square of the inputs, added to each, so that the inverse is stable
 SHRINK = np.linspace(1, 0.5, 26)  # candidates for the largest code, as shares of a channel's largest weight
 
 
 def can_adapt(weight: Weight) -> bool:
-    """Whether the inputs of a weight can be told: matrix products from the right, 2-D convolutions without groups."""
+    """Whether a weight can be rounded adaptively: matrix products from the right, 2-D convolutions without groups."""
     if weight.node.op_type == "Conv":
         return weight.array.ndim == 4 and attribute(weight.node, "group", 1) == 1
     return weight.array.ndim == 2 and weight.node.input[1] == weight.name
 
 
-def attribute(node: onnx.NodeProto, name: str, default):
+def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     """An attribute of a node."""
     return next((helper.get_attribute_value(one) for one in node.attribute if one.name == name), default)
 
 
-def moments(model: onnx.ModelProto, weights: Iterable[Weight], clips: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """The second moments of what weights are multiplied by, summed over speech.
+def input_moments(
+    model: onnx.ModelProto, weights: Iterable[Weight], clips: Iterable[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Second moments of the inputs of weights, summed over speech.
 
     Args:
         model: the float graph.
-        weights: of the graph, as far as [`can_adapt`].
+        weights: of the graph; [`can_adapt`] must hold for each.
         clips: waveforms (samples,), float32.
 
     Returns:
@@ -51,13 +54,13 @@ def moments(model: onnx.ModelProto, weights: Iterable[Weight], clips: Iterable[n
     for clip in clips:
         values = dict(zip(taps, session.run(taps, {"input_values": clip[None]}), strict=True))
         for weight in weights:
-            inputs = rows(weight, values[weight.node.input[0]])
+            inputs = input_rows(weight, values[weight.node.input[0]])
             sums[weight.name] = sums[weight.name] + (inputs.T @ inputs).astype(np.float64)
     return dict(sums)
 
 
-def rows(weight: Weight, value: np.ndarray) -> np.ndarray:
-    """What a weight, as a matrix (outputs, inputs), is multiplied by: (times, inputs)."""
+def input_rows(weight: Weight, value: np.ndarray) -> np.ndarray:
+    """The inputs (times, inputs) that a weight is multiplied with, seen as a matrix (outputs, inputs)."""
     if weight.node.op_type != "Conv":
         return value.reshape(-1, value.shape[-1])
     top, left, bottom, right = attribute(weight.node, "pads", [0, 0, 0, 0])
@@ -73,7 +76,7 @@ def adapt(weight: Weight, moment: np.ndarray, bits: int) -> Coded:
 
     Args:
         weight: see [`can_adapt`].
-        moment: of its inputs, see [`moments`].
+        moment: of its inputs, see [`input_moments`].
         bits: of a code.
     """
     matrix = np.moveaxis(weight.array, weight.axis, 0)
@@ -81,7 +84,7 @@ def adapt(weight: Weight, moment: np.ndarray, bits: int) -> Coded:
     matrix = matrix.reshape(shape[0], -1).astype(np.float64)  # (outputs, inputs)
     moment = moment + np.eye(len(moment)) * (DAMPING * np.trace(moment) / len(moment) + 1e-12)
     scale = best_scale(matrix, moment, bits)  # (outputs, 1)
-    order = np.argsort(-np.diag(moment))  # the loudest inputs first, while there is most left to make up with
+    order = np.argsort(-np.diag(moment))  # the strongest inputs first, while most weights are left to compensate
     factor = np.linalg.cholesky(np.linalg.inv(moment[np.ix_(order, order)])).T  # upper triangle
     left = matrix[:, order]
     codes = np.empty_like(left)
@@ -95,10 +98,11 @@ def adapt(weight: Weight, moment: np.ndarray, bits: int) -> Coded:
 
 
 def best_scale(matrix: np.ndarray, moment: np.ndarray, bits: int) -> np.ndarray:
-    """The scale of each output channel that loses least by rounding to the nearest code: (outputs, 1)."""
+    """The scale of each output channel with the least loss when rounded to the nearest code: (outputs, 1)."""
     peak = np.abs(matrix).max(axis=1, keepdims=True)
     peak[peak == 0] = largest_code(bits)
-    best, least = np.zeros_like(peak), np.full_like(peak, np.inf)
+    best: np.ndarray = np.zeros_like(peak)
+    least = np.full_like(peak, np.inf)
     for share in SHRINK:
         scale = share * peak / largest_code(bits)
         error = matrix - scale * np.clip(np.rint(matrix / scale), -largest_code(bits), largest_code(bits))

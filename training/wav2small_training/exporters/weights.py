@@ -1,8 +1,7 @@
-"""Weights in few bits: stored as integers, made floats by operators that a runtime evaluates as it loads a file.
+"""Weights in few bits: integers that operators turn into floats when a runtime loads the file.
 
-So a file is small, and runs exactly as fast as its float twin: nothing is quantized while it runs. `DequantizeLinear`
-would say the same in one operator, but ONNX Runtime evaluates it again in each run, and its fast convolutions need
-weights that are constant.
+So a file is small and runs as fast as the float file: nothing is quantized at run time. `DequantizeLinear` would do the
+same in one operator, but ONNX Runtime evaluates it again in each run, and its fast convolutions need constant weights.
 """
 
 import math
@@ -15,18 +14,18 @@ from onnx import TensorProto, numpy_helper
 
 from .onnx_graph import Operators
 
-LEAST = 64  # values below which a tensor stays as it is
+LEAST_VALUES = 64  # smaller tensors stay as they are
 
 
 @dataclass(frozen=True)
 class Weight:
-    """What a convolution or a matrix product multiplies its input by.
+    """A weight of a convolution or a matrix product.
 
     Attributes:
         name: of the initializer.
         array: float32.
         axis: of the output channels.
-        node: that uses it.
+        node: the operator that uses it.
     """
 
     name: str
@@ -41,7 +40,7 @@ class Coded:
 
     Attributes:
         codes: integers of the tensor's shape.
-        scale: float32, 1 along all axes but the output channels'.
+        scale: float32, of length 1 along all axes but that of the output channels.
         bits: of a code: 8 for -127..127, 4 for -7..7.
     """
 
@@ -50,8 +49,9 @@ class Coded:
     bits: int
 
     def decode(self) -> np.ndarray:
-        """The float32 tensor that a runtime will see."""
-        return self.codes.astype(np.float32) * self.scale
+        """The float32 tensor that a runtime computes with."""
+        decoded: np.ndarray = self.codes.astype(np.float32) * self.scale
+        return decoded
 
 
 def weights(model: onnx.ModelProto) -> list[Weight]:
@@ -62,7 +62,7 @@ def weights(model: onnx.ModelProto) -> list[Weight]:
         if node.op_type not in ("Conv", "Gemm", "MatMul"):
             continue
         for i, name in enumerate(node.input[:2]):
-            if name not in arrays or math.prod(arrays[name].dims) < LEAST or len(arrays[name].dims) < 2:
+            if name not in arrays or math.prod(arrays[name].dims) < LEAST_VALUES or len(arrays[name].dims) < 2:
                 continue
             transposed = any(one.name == "transB" and one.i for one in node.attribute)
             rows = node.op_type == "Conv" or transposed or i == 0
@@ -73,7 +73,7 @@ def weights(model: onnx.ModelProto) -> list[Weight]:
 
 def largest_code(bits: int) -> int:
     """7 for 4 bits, 127 for 8: codes are symmetric about 0."""
-    return 2 ** (bits - 1) - 1
+    return (1 << bits - 1) - 1
 
 
 def nearest(array: np.ndarray, axis: int, bits: int) -> Coded:
@@ -105,7 +105,7 @@ def store(model: onnx.ModelProto, coded: dict[str, Coded]) -> None:
 def unpack(operator: Operators, codes: np.ndarray) -> str:
     """Store codes of 4 bits, (n,), two in a byte, and unpack them to floats (n,) or (n + 1,).
 
-    The low halves of the bytes are the first half of the codes. Arithmetic on floats, since every runtime has it.
+    The low halves of the bytes are the first half of the codes. The arithmetic is on floats, as every runtime has it.
     """
     halves = np.append(codes, np.zeros(len(codes) % 2, np.int8)).astype(np.uint8).reshape(2, -1) + np.uint8(8)
     low, high = halves & 15
