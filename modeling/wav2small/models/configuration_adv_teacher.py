@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
-HEADS = ("mean_pool", "attentive_stats")
+HEADS = ("mean_pool", "attentive_stats", "pooled_stats")
 
 # config.json of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim, as far as it shapes the encoder
 WAV2VEC2_LARGE_ROBUST_12: dict[str, Any] = {
@@ -43,8 +43,19 @@ WAVLM_LARGE: dict[str, Any] = {
     "max_bucket_distance": 800,
 }
 
+# the first three blocks of openai/whisper-base
+WHISPER_BASE_3: dict[str, Any] = {
+    "model_type": "whisper",
+    "d_model": 512,
+    "encoder_layers": 3,
+    "encoder_attention_heads": 8,
+    "encoder_ffn_dim": 2048,
+    "num_mel_bins": 80,
+    "max_source_positions": 1500,
+}
+
 ENCODERS: dict[str, dict[str, Any]] = {
-    encoder["model_type"]: encoder for encoder in (WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE)
+    encoder["model_type"]: encoder for encoder in (WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE, WHISPER_BASE_3)
 }
 
 
@@ -53,10 +64,14 @@ class Member:
     """One model of the teacher: an encoder, its head, how it wants its input, and where it comes from.
 
     Args:
-        encoder: configuration of the encoder: `model_type` ("wav2vec2" or "wavlm") and fields of that configuration
-            in transformers, whose defaults fill the rest. Only what shapes the encoder is kept; SpecAugment stays off.
+        encoder: configuration of the encoder: `model_type` ("wav2vec2", "wavlm" or "whisper") and fields of that
+            configuration in transformers, whose defaults fill the rest. Only what shapes the encoder is kept;
+            SpecAugment stays off. Of Whisper there are the first `encoder_layers` blocks, without the last layer norm.
         head: `"mean_pool"`: mean over time, dense, tanh, three outputs. `"attentive_stats"`: mean and deviation over
-            time under softmax weights, dense, layer norm, ReLU, three outputs.
+            time under softmax weights, dense, layer norm, ReLU, three outputs. `"pooled_stats"`: mean and logarithm of
+            the deviation over time of the `states`, standardised, then the sum of a linear layer and a small network.
+        states: of a `"pooled_stats"` head: which blocks of the encoder it hears, from 1 for the first.
+        hidden: of a `"pooled_stats"` head: units of its small network; 0 for the linear layer alone.
         mean: taken off the waveform, which is then divided by `std` + 1e-6. `None`: each clip is brought to zero mean
             and unit variance.
         std: goes with `mean`.
@@ -75,6 +90,8 @@ class Member:
 
     encoder: dict[str, Any]
     head: str
+    states: list[int] = field(default_factory=list)
+    hidden: int = 0
     mean: float | None = None
     std: float | None = None
     order: list[int] = field(default_factory=lambda: [0, 1, 2])
@@ -90,6 +107,14 @@ class Member:
         self.encoder = complete(self.encoder)
         if self.head not in HEADS:
             raise ValueError(f"head={self.head!r}: it must be one of {', '.join(HEADS)}")
+        self.states = list(self.states)
+        blocks = self.encoder.get("encoder_layers", self.encoder.get("num_hidden_layers"))
+        if (self.head == "pooled_stats") != bool(self.states):
+            raise ValueError(f"states={self.states}: a pooled_stats head needs them, and no other head has them")
+        if wrong := [state for state in self.states if not 1 <= state <= blocks]:
+            raise ValueError(f"states={self.states}: the encoder has the blocks 1 to {blocks}, and no {wrong[0]}")
+        if self.encoder["model_type"] == "whisper" and self.head != "pooled_stats":
+            raise ValueError(f"head={self.head!r}: a Whisper encoder goes with the head 'pooled_stats'")
         if (self.mean is None) != (self.std is None):
             raise ValueError(f"mean={self.mean}, std={self.std}: give both, or neither")
         for name in ("mean", "std", "scale", "offset", "dropout", "weight"):
@@ -123,10 +148,10 @@ def complete(encoder: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"encoder: {' '.join(str(error).split())}") from error
     if unknown := sorted(given.keys() - type(config)().to_dict().keys()):
         raise ValueError(f"encoder: {unknown[0]} is no field of {type(config).__name__}")
-    if config.feat_extract_norm != "layer":
+    if getattr(config, "feat_extract_norm", "layer") != "layer":
         # a group norm runs over time: a clip would sound different beside a longer one
         raise ValueError(f"encoder: feat_extract_norm={config.feat_extract_norm!r}: it must be 'layer'")
-    if config.add_adapter:
+    if getattr(config, "add_adapter", False):
         raise ValueError("encoder: add_adapter=True: a teacher has no adapter")
     values = {name: getattr(config, name) for name in ENCODERS[model_type]}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

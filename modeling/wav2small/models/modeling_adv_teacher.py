@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, WhisperConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 # `read`, `AdvPipeline`: transformers 4.57 copies from a local folder only the files named in this one.
@@ -14,9 +14,10 @@ from .errors import Wav2SmallError
 from .log_mel import normalize
 from .modeling_adv import AdvPreTrainedModel
 from .pipeline_adv import AdvPipeline  # noqa: F401
+from .teacher_heads import AttentiveStatsHead, make_head
+from .whisper_encoder import LEAST_SAMPLES, WhisperBlocks
 
 STD_FLOOR = 1e-6  # added to the fixed deviation of the input (MSP-Podcast_Challenge, WavSet)
-VARIANCE_FLOOR = 1e-5  # of the deviation over time (MSP-Podcast_Challenge, AttentiveStatisticsPooling)
 
 
 @dataclass
@@ -32,60 +33,6 @@ class AdvTeacherOutput(SequenceClassifierOutput):
     member_logits: torch.Tensor | None = None
 
 
-class MeanPoolHead(nn.Module):
-    """The head of `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim`, as its model card gives it."""
-
-    def __init__(self, hidden_size: int, dropout: float):
-        super().__init__()
-        self.dense = nn.Linear(hidden_size, hidden_size)
-        self.out_proj = nn.Linear(hidden_size, 3)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-        """Turn (batch, frames, hidden) into (batch, 3); `padding` is (batch, frames), true where padded."""
-        if padding is None:
-            pooled = x.float().mean(dim=1)
-        else:
-            total = x.float().masked_fill(padding[:, :, None], 0).sum(dim=1)
-            pooled = total / (~padding).sum(dim=1, keepdim=True)  # (batch, hidden)
-        x = self.dropout(pooled.to(x.dtype))
-        x = torch.tanh(self.dense(x))
-        return self.out_proj(self.dropout(x))
-
-
-class AttentiveStatsHead(nn.Module):
-    """The head of `3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes`, as in net/ of MSP-Podcast_Challenge.
-
-    Softmax weights over time for whole frames (arXiv 1803.10963), then the weighted mean beside the weighted deviation.
-    """
-
-    def __init__(self, hidden_size: int, dropout: float):
-        super().__init__()
-        self.sap_linear = nn.Linear(hidden_size, hidden_size)
-        self.attention = nn.Parameter(torch.empty(hidden_size, 1))
-        self.dense = nn.Linear(2 * hidden_size, hidden_size)
-        self.norm = nn.LayerNorm(hidden_size)
-        self.out_proj = nn.Linear(hidden_size, 3)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-        """Turn (batch, frames, hidden) into (batch, 3); `padding` is (batch, frames), true where padded."""
-        scores = torch.tanh(self.sap_linear(x)) @ self.attention  # (batch, frames, 1)
-        if padding is not None:
-            scores = scores.masked_fill(padding[:, :, None], -torch.inf)
-        weights = scores.float().softmax(dim=1)
-        frames = x.float()  # half precision is too coarse for a difference of squares
-        mean = (frames * weights).sum(dim=1)  # (batch, hidden)
-        variance = (frames.square() * weights).sum(dim=1) - mean.square()
-        pooled = torch.cat([mean, variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=1)  # (batch, 2 * hidden)
-        x = self.dropout(pooled.to(x.dtype))
-        x = torch.relu(self.norm(self.dense(x)))
-        return self.out_proj(self.dropout(x))
-
-
-HEADS = {"mean_pool": MeanPoolHead, "attentive_stats": AttentiveStatsHead}
-
-
 class TeacherMember(nn.Module):
     """One model of the teacher: normalise, encode, pool, answer in the order and on the scale of the teacher."""
 
@@ -96,13 +43,14 @@ class TeacherMember(nn.Module):
         config = AutoConfig.for_model(
             **member.encoder, apply_spec_augment=False, mask_time_prob=0.0, mask_feature_prob=0.0
         )
-        self.encoder = AutoModel.from_config(config)
-        self.head = HEADS[member.head](config.hidden_size, member.dropout)
-        self.strides = list(zip(config.conv_kernel, config.conv_stride, strict=True))
+        self.whisper = isinstance(config, WhisperConfig)
+        self.encoder = WhisperBlocks(config) if self.whisper else AutoModel.from_config(config)
+        self.head = make_head(member, config.hidden_size)
+        self.strides = [] if self.whisper else list(zip(config.conv_kernel, config.conv_stride, strict=True))
 
     @property
     def least_samples(self) -> int:
-        """Samples under the first frame."""
+        """Samples under the first frame; Whisper fills a clip up to its least length itself."""
         samples = 1
         for kernel, stride in reversed(self.strides):
             samples = (samples - 1) * stride + kernel
@@ -121,19 +69,44 @@ class TeacherMember(nn.Module):
         x = (waveform - self.member.mean) / (self.member.std + STD_FLOOR)
         return x if attention_mask is None else x * attention_mask
 
-    def forward(self, waveform: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-        """Turn (batch, samples) into (batch, 3), float32."""
+    def encode(
+        self, waveform: torch.Tensor, attention_mask: torch.Tensor | None
+    ) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+        """Give the states that the head hears, (batch, frames, hidden) each, and the padding, (batch, frames).
+
+        Args:
+            waveform: (batch, samples).
+            attention_mask: (batch, samples), or `None` where there is no padding.
+        """
+        if self.whisper:
+            if attention_mask is not None:
+                waveform = waveform * attention_mask
+            if waveform.shape[1] > self.encoder.most_samples:
+                raise ValueError(f"input_values has {waveform.shape[1]} samples: Whisper hears 30 s at most")
+            missing = max(0, LEAST_SAMPLES - waveform.shape[1])
+            samples = None if attention_mask is None else attention_mask.sum(dim=1).clamp(min=LEAST_SAMPLES)
+            states, padding = self.encoder(nn.functional.pad(waveform.float(), (0, missing)), samples)
+            return [states[i - 1] for i in self.member.states], padding
         x = self.normalize(waveform.float(), attention_mask)
         padding = None
         if attention_mask is not None:
             attention_mask = attention_mask.clone()
             attention_mask[:, : self.least_samples] = 1  # a shorter clip has one frame, of its samples and zeros
             samples = attention_mask.sum(dim=1)
-        x = self.encoder(x.to(self.encoder.dtype), attention_mask=attention_mask).last_hidden_state
+        x = x.to(self.encoder.dtype)
+        encoded = self.encoder(x, attention_mask=attention_mask, output_hidden_states=bool(self.member.states))
+        states = [encoded.hidden_states[i] for i in self.member.states] or [encoded.last_hidden_state]
         if attention_mask is not None:
-            padding = AdvPreTrainedModel.padding_after(self.frames(samples), x.shape[1])  # (batch, frames)
-        answer = self.head(x, padding).float()
-        return answer[:, self.member.order] * self.member.scale + self.member.offset
+            padding = AdvPreTrainedModel.padding_after(self.frames(samples), states[0].shape[1])  # (batch, frames)
+        return states, padding
+
+    def forward(self, waveform: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        """Turn (batch, samples) into (batch, 3), float32."""
+        states, padding = self.encode(waveform, attention_mask)
+        with torch.autocast(waveform.device.type, enabled=False):  # a head is small, and its sums are long
+            dtype = next(self.head.parameters()).dtype  # float32 as loaded, whatever the encoder is
+            prediction = self.head([state.to(dtype) for state in states], padding).float()
+        return prediction[:, self.member.order] * self.member.scale + self.member.offset
 
 
 class AdvTeacherForAudioClassification(AdvPreTrainedModel):
@@ -151,6 +124,7 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
     """
 
     config_class = AdvTeacherConfig
+    _keep_in_fp32_modules_strict = ("head",)
 
     def __init__(self, config: AdvTeacherConfig):
         super().__init__(config)

@@ -123,6 +123,7 @@ PUBLISHED = {
     r"audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "CC-BY-NC-SA-4.0",
     r"audeering/mobilenetv4-emotion": RESEARCH_ONLY,
     r"3loi/SER-Odyssey-Baseline-WavLM-.+": "MIT",
+    r"openai/whisper-.+": "MIT",
 }
 
 Part = tuple[str, str | None]  # name of what a result was made from, and its licence

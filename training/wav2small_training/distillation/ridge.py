@@ -89,7 +89,7 @@ def fit(sets: list[FeatureSet], penalties: list[float]) -> list[Ridge]:
 
 
 def folds(speakers: np.ndarray) -> list[np.ndarray]:
-    """Split clips so that nobody is on both sides: one mask (clips,) of test clips a speaker, or a group of speakers."""
+    """Split clips so that nobody is on both sides: a mask (clips,) of test clips for each speaker, or some speakers."""
     names = np.unique(speakers)
     return [np.isin(speakers, names[i :: min(FOLDS, len(names))]) for i in range(min(FOLDS, len(names)))]
 
