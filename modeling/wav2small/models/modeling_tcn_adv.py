@@ -7,7 +7,7 @@ from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 # transformers 4.57 copies from a local folder only the files that this one names: hence the unused imports
-from .audio import read  # noqa: F401
+from .audio import read_audio  # noqa: F401
 from .configuration_tcn_adv import TcnAdvConfig
 from .errors import Wav2SmallError  # noqa: F401
 from .log_mel import FftLogMel, normalize
