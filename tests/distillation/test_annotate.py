@@ -1,11 +1,6 @@
 """The teacher's answers are written once, exactly, whatever interrupts the writing and however many share it."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import RATE, write_card, write_corpus
+from processes import Running
 from pyarrow import parquet
 from reference import wav2small as reference
 
@@ -100,47 +96,26 @@ def test_answers_are_found_by_clip(whole, place):
     assert answers(str(place / "train"), "nothing.flac") == []
 
 
-def run(place: Path, out: Path, processes: int = 1) -> subprocess.Popen:
-    """Start annotation as a user would, with shards of 4 clips."""
-    path = place / "recipe.yaml"
-    path.write_text(recipe(place).to_yaml())
-    code = (
-        "import sys; from wav2small_training.distillation import annotate; annotate.CLIPS = 4; "
-        "from pathlib import Path; annotate.main(Path(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    script = place / "run_annotate.py"
-    script.write_text(f"if __name__ == '__main__':\n    {code}\n")
-    launcher = [] if processes == 1 else ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-    if processes > 1:
-        launcher += ["--standalone"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", *launcher, str(script), str(path), str(out)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def finish(process: subprocess.Popen) -> None:
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr.decode()
+def annotate_in_small_shards(recipe: Recipe, out: Path) -> None:
+    """Annotate in a process of its own, with shards of 4 clips."""
+    module.CLIPS = 4
+    annotate(recipe, out)
 
 
 def test_killed_after_a_shard_and_started_again_it_writes_the_same_rows(place, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CLIPS", 4)
     annotate(recipe(place), tmp_path / "whole")
-    process = run(place, tmp_path / "killed")
-    while not list((tmp_path / "killed").glob("*.parquet")):
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    killed = tmp_path / "killed"
+    Running(annotate_in_small_shards, recipe(place), killed).kill_once(lambda: list(killed.glob("*.parquet")))
     assert not (tmp_path / "killed" / "annotations.json").exists(), "it was done before it was killed"
-    finish(run(place, tmp_path / "killed"))
+    Running(annotate_in_small_shards, recipe(place), killed).finish()
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
     killed, whole = ({path.name for path in (tmp_path / name).glob("[!.]*")} for name in ("killed", "whole"))
     assert killed == whole, "a kill may leave a hidden folder, and nothing that a reader would take for a shard"
 
 
 def test_two_processes_write_the_rows_of_one(place, tmp_path, whole):
-    finish(run(place, tmp_path / "two", processes=2))
+    Running(annotate_in_small_shards, recipe(place), tmp_path / "two", processes=2).finish()
     assert {path.name[3:6] for path in (tmp_path / "two").glob("*.parquet")} == {"000", "001"}
     shared, alone = rows(tmp_path / "two"), rows(whole)
     assert [(row["id"], row["start"]) for row in shared] == [(row["id"], row["start"]) for row in alone]

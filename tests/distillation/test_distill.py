@@ -1,17 +1,13 @@
 """Distillation makes a student that answers like its teacher, and survives what happens to long runs."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import write_card, write_corpus, write_labelled
+from processes import Running, command
 from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
@@ -145,45 +141,20 @@ def test_a_student_can_go_on_from_a_checkpoint(place):
     assert history(mine)[0]["ccc"] == [1, 1, 1]
 
 
-def start(recipe: Recipe, *options: str, processes: int = 1, **settings: str) -> subprocess.Popen:
-    """Run a recipe from the command line, with settings of its environment."""
+def start(recipe: Recipe, *options: str, processes: int = 1, **settings: str) -> Running:
+    """Run a recipe by the command, in a process of its own, with settings of its environment."""
     path = Path(f"{recipe.output}.yaml")
     path.write_text(recipe.to_yaml())
-    launcher = [] if processes == 1 else ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-    if processes > 1:
-        launcher += ["--standalone"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", **settings}
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        *launcher,
-        "-m",
-        "wav2small_training.distillation.distill",
-        str(path),
-        *options,
-    ]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen) -> str:
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr
-    return stderr
+    return Running(command, "distill", path, *options, processes=processes, environment=settings)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_and_resumed_it_ends_bit_for_bit_where_it_would_have(place, workers):
     whole = recipe(place, f"whole{workers}", workers=workers)
-    finish(start(whole))
+    distill(whole)
     killed = recipe(place, f"killed{workers}", workers=workers)
-    process = start(killed)
-    while not (Path(killed.output) / "state").is_dir():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    finish(start(killed, "--resume"))
+    start(killed).kill_once((Path(killed.output) / "state").is_dir)
+    start(killed, "--resume").finish()
     expected = student(whole)
     for key, value in student(killed).items():
         assert torch.equal(value, expected[key]), f"{key} differs after a resume"
@@ -197,7 +168,7 @@ def test_compiled_it_trains_and_saves_the_same_student(place):
         for name in ("plain", "compiled")
     )
     distill(plain)
-    finish(start(compiled, ACCELERATE_DYNAMO_BACKEND="AOT_EAGER"))
+    start(compiled, ACCELERATE_DYNAMO_BACKEND="AOT_EAGER").finish()
     expected = student(plain)
     for key, value in student(compiled).items():
         torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-4, msg=key)
@@ -215,7 +186,7 @@ def test_two_processes_train_like_one(place):
     }
     one, two = recipe(place, "one", **long), recipe(place, "two", **long)
     distill(one)
-    finish(start(two, processes=2))
+    start(two, processes=2).finish()
     assert {"loader_0.pt", "loader_1.pt"} <= {path.name for path in (Path(two.output) / "state").iterdir()}
     before = sum(history(one)[0]["ccc"]) / 3
     alone, shared = (sum(history(each)[-1]["ccc"]) / 3 for each in (one, two))
@@ -236,10 +207,9 @@ def test_a_taken_folder_a_missing_state_and_another_recipe_are_refused(place):
 
 
 def test_a_teacher_that_cannot_be_found_is_one_line_and_exit_code_1(place):
-    process = start(recipe(place, "lost", teacher=str(place / "nowhere")))
-    _, stderr = process.communicate()
-    assert process.returncode == 1
-    assert "nowhere" in stderr.strip().splitlines()[-1] and "Traceback" not in stderr
+    running = start(recipe(place, "lost", teacher=str(place / "nowhere")))
+    assert running.exit_codes() == [1]
+    assert "nowhere" in running.stderr.strip().splitlines()[-1] and "Traceback" not in running.stderr
 
 
 def test_trackers_get_the_loss(place):

@@ -1,15 +1,14 @@
 """The loss of distillation equals its definition, in one process and in two."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import result
 
 from wav2small_training.distillation.losses import DistillationLoss, ccc_loss
 from wav2small_training.metrics import ccc
@@ -32,45 +31,38 @@ def test_the_loss_is_zero_for_equal_and_two_for_opposite():
 
 
 def test_the_loss_weighs_ccc_and_l2():
-    from accelerate import Accelerator
-
     prediction, target = torch.rand(16, 3), torch.rand(16, 3)
     loss = DistillationLoss(2.0, 3.0, Accelerator(cpu=True))(prediction, target)
     expected = 2 * ccc_loss(prediction, target) + 3 * (prediction - target).square().mean()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
 
 
-LOSS_OF_TWO = """
-import json, torch
-from accelerate import Accelerator
-from wav2small_training.distillation.losses import DistillationLoss
-accelerator = Accelerator()
-generator = torch.Generator().manual_seed(0)
-x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
-torch.manual_seed(1)
-net = accelerator.prepare(torch.nn.Linear(4, 3))
-part = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
-loss = DistillationLoss(1.0, 0.5, accelerator)(net(x[part]), target[part])
-accelerator.backward(loss)
-if accelerator.is_main_process:
-    weight = accelerator.unwrap_model(net).weight
-    print(json.dumps([loss.item() / accelerator.num_processes, weight.grad.tolist()]), flush=True)
-accelerator.wait_for_everyone()
-accelerator.end_training()
-"""
-
-
-def test_the_loss_of_two_processes_is_that_of_the_whole_batch_and_so_is_its_gradient(tmp_path):
-    (tmp_path / "loss.py").write_text(LOSS_OF_TWO)
-    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(tmp_path / "loss.py")], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    loss, gradient = json.loads(done.stdout.strip().splitlines()[-1])
+def linear_batch() -> tuple[torch.nn.Linear, torch.Tensor, torch.Tensor]:
+    """A layer, a batch of 8 and its targets, the same in every process."""
     generator = torch.Generator().manual_seed(0)
     x, target = torch.randn(8, 4, generator=generator), torch.rand(8, 3, generator=generator)
     torch.manual_seed(1)
-    net = torch.nn.Linear(4, 3)
+    return torch.nn.Linear(4, 3), x, target
+
+
+def loss_of_a_half() -> None:
+    """Print the loss and the gradient of one of two processes, each with half of the batch."""
+    accelerator = Accelerator()
+    net, x, target = linear_batch()
+    net = accelerator.prepare(net)
+    half = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
+    loss = DistillationLoss(1.0, 0.5, accelerator)(net(x[half]), target[half])
+    accelerator.backward(loss)
+    if accelerator.is_main_process:
+        weight = accelerator.unwrap_model(net).weight
+        print(json.dumps([loss.item() / accelerator.num_processes, weight.grad.tolist()]), flush=True)  # noqa: T201
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+
+
+def test_the_loss_of_two_processes_is_that_of_the_whole_batch_and_so_is_its_gradient():
+    loss, gradient = result(loss_of_a_half, processes=2)
+    net, x, target = linear_batch()
     expected = ccc_loss(net(x), target) + 0.5 * (net(x) - target).square().mean()
     expected.backward()
     assert loss == pytest.approx(expected.item(), abs=1e-6)

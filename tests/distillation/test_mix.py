@@ -1,11 +1,6 @@
 """A mixture is rendered once, exactly, whatever interrupts it; students and teachers learn from it and say so."""
 
 import io
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +8,7 @@ import pytest
 import soundfile
 import torch
 from conftest import RATE, voice_like, write_corpus, write_labelled
+from processes import Running, command
 from pyarrow import parquet
 from reference import wav2small as reference
 from students import prosody
@@ -34,7 +30,6 @@ from wav2small_training.hub import card
 from wav2small_training.metrics import ccc
 from wav2small_training.recipe import Corpus, Recipe
 
-COMMAND = Path(sys.executable).with_name("wav2small")
 BATCH = 2
 CLIPS = SHARD * BATCH  # of a shard
 NAMES = ("arousal", "dominance", "valence")
@@ -202,16 +197,8 @@ def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
     mine = recipe(place, workers=workers)
     path, out = place / f"killed{workers}.yaml", place / f"killed{workers}"
     path.write_text(mine.to_yaml())
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
-    process = subprocess.Popen(
-        [COMMAND, "mix", path, out, "--clips", "1000000"],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not (out / "mixture-00000.parquet").is_file():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    running = Running(command, "mix", path, out, "--clips", "1000000")
+    running.kill_once((out / "mixture-00000.parquet").is_file)
     written = len(list(out.glob("*.parquet")))
     clips = (written + 2) * CLIPS
     assert not (out / "provenance.json").exists(), "it is not whole"
