@@ -1,4 +1,4 @@
-"""Twenty people ask the demo at once: `python tests/demo_load.py` prints how long each waits; `make bench` calls it."""
+"""Twenty people use the demo at once: `python tests/demo_load.py` prints how long they wait; `make bench` calls it."""
 
 import sys
 import tempfile
@@ -15,35 +15,35 @@ PEOPLE = 20
 SECONDS = 5.0
 
 
-def ask_at_once(url: str, file: Path, people: int = PEOPLE) -> list[dict[str, Any]]:
-    """Everybody uploads the recording and asks `/predict` at the same moment.
+def predict_at_once(url: str, file: Path, people: int = PEOPLE) -> list[dict[str, Any]]:
+    """Each of several people uploads the recording and calls `/predict`, all at the same moment.
 
     Returns:
-        What each got, with `waited`: s from the upload to the answer.
+        The prediction that each of them gets, with `waited`: s from the upload to the prediction.
     """
-    together = Barrier(people)
+    all_ready = Barrier(people)
     clients = [Client(url, verbose=False) for _ in range(people)]
 
-    def ask(client: Client) -> dict[str, Any]:
-        together.wait(60)
-        begin = time.perf_counter()
-        answer = client.predict(audio=handle_file(file), api_name="/predict")
-        return {**answer, "waited": time.perf_counter() - begin}
+    def predict(client: Client) -> dict[str, Any]:
+        all_ready.wait(60)
+        start = time.perf_counter()
+        prediction = client.predict(audio=handle_file(file), api_name="/predict")
+        return {**prediction, "waited": time.perf_counter() - start}
 
     with ThreadPoolExecutor(people) as pool:
-        return list(pool.map(ask, clients))
+        return list(pool.map(predict, clients))
 
 
 def main() -> None:
     """Measure the demo of this checkout, with 5 s of audio."""
-    from conftest import voice_like
+    from conftest import RATE, voice_like
     from demo_server import Demo
 
     with tempfile.TemporaryDirectory() as folder, Demo(Path(folder)) as demo:
         file = Path(folder) / "speech.wav"
-        soundfile.write(file, voice_like(SECONDS), 16000)
-        ask_at_once(demo.url, file, people=1)
-        waited = sorted(one["waited"] for one in ask_at_once(demo.url, file))
+        soundfile.write(file, voice_like(SECONDS), RATE)
+        predict_at_once(demo.url, file, people=1)  # the first call is slower
+        waited = sorted(one["waited"] for one in predict_at_once(demo.url, file))
     sys.stdout.write(
         f"demo, {PEOPLE} people at once, {SECONDS:.0f} s of audio: median {waited[len(waited) // 2]:.2f} s, "
         f"longest {waited[-1]:.2f} s\n"

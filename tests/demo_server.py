@@ -1,4 +1,4 @@
-"""The demo as its users start it, `wav2small demo`, on loopback."""
+"""The demo as its users start it, on loopback: `wav2small demo`, or the app of a Space."""
 
 import os
 import socket
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+COMMAND = str(Path(sys.executable).parent / "wav2small")
 SECONDS_TO_START = 180  # generous: the machine may be busy
 
 
@@ -17,21 +18,22 @@ class Demo:
 
     Args:
         folder: for its uploads and its log.
-        arguments: of `wav2small demo`.
+        app: script that starts the page, as the Hub does; default: the command `wav2small demo`.
         environment: on top of this process's.
     """
 
-    def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None):
+    def __init__(self, folder: Path, app: Path | None = None, environment: dict[str, str] | None = None):
         self.uploads, self.log = folder / "uploads", folder / "demo.log"
         self.uploads.mkdir()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        places = {"GRADIO_TEMP_DIR": str(self.uploads), "TMPDIR": str(self.uploads)}
+        command = [sys.executable, str(app)] if app else [COMMAND, "demo", "--port", str(port)]
+        own = {"GRADIO_TEMP_DIR": str(self.uploads), "TMPDIR": str(self.uploads), "GRADIO_SERVER_PORT": str(port)}
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "wav2small"), "demo", "--port", str(port), *arguments],
-            env={**os.environ, **places, **(environment or {})},
+            command,
+            env={**os.environ, **own, **(environment or {})},
             stdout=self.log.open("w"),
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -53,13 +55,13 @@ class Demo:
         self.process.wait(20)
 
     def expect_no_files(self, seconds: float = 5) -> None:
-        """No file is left on its disk, or will be within some seconds."""
+        """Wait until no file is left on its disk; fail if some are after these seconds."""
         end = time.monotonic() + seconds
         while (left := self.files()) and time.monotonic() < end:
             time.sleep(0.2)
         assert not left, f"the demo kept {left}"
 
     def files(self) -> list[str]:
-        """All files on its disk that hold anything; Gradio leaves empty ones."""
+        """All files on its disk that are not empty; Gradio leaves empty ones."""
         found = (path for path in self.uploads.rglob("*") if path.is_file() and path.stat().st_size)
         return sorted(str(path.relative_to(self.uploads)) for path in found)

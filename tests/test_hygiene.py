@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-SOURCES = sorted([*(ROOT / "modeling").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
+PACKAGES = {"wav2small": "modeling", "wav2small_training": "training", "wav2small_demo": "space"}  # package: its folder
+SOURCES = sorted(path for package, folder in PACKAGES.items() for path in (ROOT / folder / package).rglob("*.py"))
 SOURCES = [path for path in SOURCES if "pretrained" not in path.parts]
 
 
@@ -17,13 +18,14 @@ SOURCES = [path for path in SOURCES if "pretrained" not in path.parts]
 FLOORS = {
     "wav2small": [("models",), ("",), ("inference", "provenance"), ("convert",), ("cli",)],
     "wav2small_training": [("",), ("data",), ("distillation", "evaluation", "exporters"), ("benchmarks",), ("hub",)],
+    "wav2small_demo": [("",)],
 }
 ABOVE_ALL = {"wav2small.__init__", "wav2small_training.cli"}  # public names, and the makers' commands
 
 
 def dotted(path: Path) -> list[str]:
     """The full name of a module, from its file: wav2small, models, audio."""
-    root = next(root for root in ("modeling", "training") if (ROOT / root) in path.parents)
+    root = next(root for root in PACKAGES.values() if (ROOT / root) in path.parents)
     return list(path.relative_to(ROOT / root).with_suffix("").parts)
 
 
@@ -55,12 +57,14 @@ def floor(name: str) -> tuple[int, str]:
 def test_imports_go_one_way(path):
     here = ".".join(dotted(path))
     for name in imports(path):
-        assert not re.match(r"(modeling|training|tests)\b", name), f"{here} imports {name}"
-        if name.partition(".")[0] not in FLOORS or here in ABOVE_ALL:
+        assert not re.match(r"(modeling|training|space|tests)\b", name), f"{here} imports {name}"
+        package, own = name.partition(".")[0], here.partition(".")[0]
+        if package not in FLOORS:
             continue
-        if here.startswith("wav2small."):
-            assert name.startswith("wav2small."), f"{here} imports {name}, which not every user has"
-        if name.partition(".")[0] == here.partition(".")[0]:
+        assert package in (own, "wav2small"), (
+            f"{here} imports {name}: training and demo know only wav2small, it neither"
+        )
+        if package == own and here not in ABOVE_ALL:
             (mine, my_room), (its, its_room) = floor(here), floor(name)
             assert my_room == its_room or its < mine, f"{here} imports upwards, or sideways: {name}"
 

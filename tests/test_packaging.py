@@ -1,5 +1,6 @@
 """What `pip install` puts on a user's disk, and what an import costs."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -8,7 +9,14 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+PACKAGES = {"wav2small": "modeling", "wav2small_training": "training", "wav2small_demo": "space"}  # package: its folder
 pytest.importorskip("hatchling", reason="building a wheel needs hatchling")
+
+
+def tracked(folder: str) -> set[str]:
+    """The files below a folder that git knows, by their paths in the checkout."""
+    listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(listed.stdout.split())
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +28,30 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel):
+def test_the_wheel_puts_three_packages_and_nothing_else_on_the_import_path(wheel):
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"wav2small", "wav2small_training"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
 
 
 def test_every_tracked_file_of_the_packages_is_in_the_wheel(wheel):
     names = set(wheel.namelist())
-    for root in ("modeling", "training"):
-        listed = subprocess.run(
-            ["git", "ls-files", f"{root}/wav2small*"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        expected = {file.removeprefix(f"{root}/") for file in listed.stdout.split()}
+    for package, root in PACKAGES.items():
+        expected = {file.removeprefix(f"{root}/") for file in tracked(f"{root}/{package}")}
         assert expected <= names, f"the wheel lacks {sorted(expected - names)}"
+
+
+def test_an_installed_wheel_holds_the_page_once_and_publishes_the_whole_space(wheel, tmp_path):
+    beside = {name for name in wheel.namelist() if name.startswith("wav2small/space/")}
+    assert beside == {f"wav2small/space/{name}" for name in ("README.md", "app.py", "requirements.txt")}
+    site, out = tmp_path / "site-packages", tmp_path / "space"
+    wheel.extractall(site)
+    code = "import sys, pathlib; from wav2small_training.hub.publish import copy_space; copy_space(None, pathlib.Path("
+    command = [sys.executable, "-c", f"{code}sys.argv[1]))", str(out)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(site)}, cwd=tmp_path, check=True)
+    published = {f"space/{path.relative_to(out).as_posix()}" for path in out.rglob("*") if path.is_file()}
+    assert published == tracked("space")
+    for name in published:
+        assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_the_bundled_checkpoint_is_whole_and_below_one_megabyte(wheel):

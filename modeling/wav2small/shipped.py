@@ -1,4 +1,4 @@
-"""Folders that ship with the package but lie beside the code in a checkout: card templates, recipes, the Space."""
+"""Folders that ship with the package but are beside the code in a checkout: card templates, recipes, the Space."""
 
 from pathlib import Path
 
@@ -6,14 +6,15 @@ from .models.errors import Wav2SmallError
 
 
 def shipped_folder(folder: str) -> Path:
-    """Where `hub_cards`, `recipes` or `space` lies: inside the installed package, or at its place in a checkout.
+    """Find `hub_cards`, `recipes`, `space` or `wav2small_demo`: in this installation, or at its place in a checkout.
 
     Raises:
         Wav2SmallError: if this installation lacks it.
     """
     package = Path(__file__).parent
     checkout = package.parents[1]
-    for place in (package / folder, checkout / folder, checkout / "training" / folder):
+    installed = (package / folder, package.parent / folder)
+    for place in (*installed, checkout / folder, checkout / "training" / folder, checkout / "space" / folder):
         if place.is_dir():
             return place
     raise Wav2SmallError(f"{folder} is missing from this installation of wav2small: install it again")

@@ -34,7 +34,7 @@ def folder(request, tmp_path_factory):
 def test_onnxruntime_web_gives_the_predictions_of_onnxruntime(node, folder, file, tmp_path):
     batch = np.stack([voice_like(SAMPLES / 16000, seed=i) for i in range(CLIPS)])
     batch.tofile(tmp_path / "samples.f32")
-    command = [node, WEB / "answer.mjs", folder / file, tmp_path / "samples.f32", str(CLIPS)]
+    command = [node, WEB / "predict.mjs", folder / file, tmp_path / "samples.f32", str(CLIPS)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])

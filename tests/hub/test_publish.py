@@ -22,7 +22,6 @@ from wav2small import Wav2SmallError
 from wav2small.inference.predictor import BUNDLED, ONNX_FILES
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
-from wav2small.shipped import shipped_folder
 from wav2small_training.hub import card, publish, validate
 
 COMMAND = Path(sys.executable).with_name("wav2small")
@@ -345,10 +344,11 @@ def test_a_space_that_would_not_build_is_refused(space, file, old, new, match):
         publish.publish_space(space, "lab/ear", dry_run=True)
 
 
-def test_the_space_of_this_package_passes():
-    folder = shipped_folder("space")
-    assert validate.check_space(folder)["sdk"] == "gradio"
-    validate.refuse_secrets(folder)
+def test_the_space_of_this_package_is_published_with_its_page_and_passes_all_checks(tmp_path):
+    publish.copy_space(None, tmp_path)
+    assert validate.check_space(tmp_path)["sdk"] == "gradio"
+    validate.refuse_secrets(tmp_path)
+    assert (tmp_path / "wav2small_demo" / "app.py").is_file() and not list(tmp_path.rglob("__pycache__"))
 
 
 @pytest.mark.timeout(900)

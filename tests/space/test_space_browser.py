@@ -1,6 +1,6 @@
 """The demo in a real browser: every tab, as a visitor uses it.
 
-Each tab leaves its pictures in out/screenshots; `make screenshots` makes those of the README from them.
+The screenshots of each tab are in out/screenshots; `make screenshots` copies those of the README from there.
 """
 
 import shutil
@@ -22,7 +22,7 @@ expect.set_options(timeout=20_000)  # ms, for what may come late on a busy machi
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
-SHOTS = ROOT / "out" / "screenshots"
+SCREENSHOTS = ROOT / "out" / "screenshots"
 WIDE, PHONE = {"width": 1180, "height": 900}, {"width": 390, "height": 844}
 CONTEXTS = {
     "light": {"viewport": WIDE, "color_scheme": "light"},
@@ -39,7 +39,7 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory, examples) -> Path:
-    """What the fake microphone hears: speech, at the rate of a sound card."""
+    """The input of the fake microphone: speech, at the rate of a sound card."""
     samples, rate = soundfile.read(examples / "news_woman.flac")
     path = tmp_path_factory.mktemp("microphone") / "speech.wav"
     soundfile.write(path, soxr.resample(samples, rate, 48000), 48000, "PCM_16")
@@ -63,20 +63,20 @@ def browser(chromium, microphone):
 
 @pytest.fixture
 def page(request, browser, demo):
-    """The page, light unless a test asks for another; whatever leaves loopback, or breaks in the page, is an error."""
+    """The page, light unless a test asks for another; requests beyond loopback and errors in the page fail the test."""
     kind = getattr(request, "param", "light")
     context = browser.new_context(permissions=["microphone"], **CONTEXTS[kind])
     page = context.new_page()
     page.set_default_timeout(60_000)
     page.kind = kind
-    outside, broken = [], []
+    outside, errors = [], []
     page.on("request", lambda sent: outside.append(sent.url) if not local(sent.url) else None)
-    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(demo.url)
     yield page
     context.close()
-    assert not outside, f"the page asked {outside}"
-    assert not broken, f"errors in the page: {broken}"
+    assert not outside, f"the page requested {outside}"
+    assert not errors, f"errors in the page: {errors}"
 
 
 def local(url: str) -> bool:
@@ -95,12 +95,12 @@ def upload(panel: Locator, *files: Path, at: int = 0) -> None:
     panel.locator("input[type=file]").nth(at).set_input_files([str(file) for file in files])
 
 
-def shoot(page: Page, name: str) -> None:
-    """Keep a picture, at rest, and check that nothing hangs over the side of the screen."""
+def take_screenshot(page: Page, name: str) -> None:
+    """Save a screenshot, without focus or motion, and check that the page is not wider than the screen."""
     page.evaluate("document.activeElement?.blur(); window.scrollTo(0, 0)")
     page.wait_for_timeout(500)
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}-{page.kind}.png", full_page=True)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}-{page.kind}.png", full_page=True)
     widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert widths[0] <= widths[1], f"{name}: {widths[0]} px of page on {widths[1]} px of screen"
 
@@ -109,18 +109,18 @@ def value(panel: Locator, axis: str) -> float:
     return float(panel.get_by_role("meter", name=axis).get_attribute("aria-valuenow"))
 
 
-everywhere = pytest.mark.parametrize("page", CONTEXTS, indirect=True)
+in_every_context = pytest.mark.parametrize("page", CONTEXTS, indirect=True)
 
 
-@everywhere
-def test_an_example_is_answered_over_time_and_plays_from_where_it_is_clicked(page):
+@in_every_context
+def test_a_long_example_is_predicted_over_time_and_plays_from_where_it_is_clicked(page):
     panel = tab(page, "Listen")
     panel.get_by_role("button", name="News, 17 s").click()
     strip = panel.locator("[data-seek]")
     expect(strip).to_be_visible()
     audio = panel.locator("audio")
     page.wait_for_function("document.querySelector('audio').duration > 16")
-    shoot(page, "listen")
+    take_screenshot(page, "listen")
     box = strip.bounding_box()
     strip.click(position={"x": box["width"] * 0.5, "y": 90})
     page.wait_for_function("document.querySelector('audio').currentTime > 8")
@@ -130,7 +130,7 @@ def test_an_example_is_answered_over_time_and_plays_from_where_it_is_clicked(pag
     assert panel.locator("tbody tr").count() == 13
 
 
-def test_an_upload_gets_the_answer_of_the_library_and_leaves_nothing_on_disk(page, demo, examples):
+def test_an_upload_gets_the_prediction_of_the_library_and_is_neither_kept_nor_logged(page, demo, examples):
     import wav2small
 
     panel = tab(page, "Listen")
@@ -147,25 +147,25 @@ def test_an_upload_gets_the_answer_of_the_library_and_leaves_nothing_on_disk(pag
     assert "angry_man" not in log, log
 
 
-def test_silence_and_noise_are_called_by_their_names(page):
+def test_silence_and_noise_are_shown_as_such_without_a_word_for_a_voice(page):
     panel = tab(page, "Listen")
-    for button, said in (("Silence", "silence"), ("Noise", "no speech")):
+    for button, verdict in (("Silence", "silence"), ("Noise", "no speech")):
         panel.get_by_role("button", name=button).click()
-        expect(panel.locator(".verdict strong")).to_have_text(said)
+        expect(panel.locator(".verdict strong")).to_have_text(verdict)
 
 
-def test_the_microphone_is_recorded_and_answered(page, demo):
+def test_a_recording_of_the_microphone_is_predicted(page, demo):
     panel = tab(page, "Listen")
     panel.get_by_role("button", name="Record audio").click()
     panel.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(2000)
     panel.get_by_role("button", name="Stop", exact=True).click()
     expect(panel.get_by_role("meter")).to_have_count(3)
-    expect(panel.locator(".verdict strong")).not_to_have_text("silence")
+    expect(panel.locator(".result.muted")).to_have_count(0)  # as it would be for silence
     demo.expect_no_files()
 
 
-@everywhere
+@in_every_context
 def test_live_curves_move_with_the_microphone(page, demo):
     panel = tab(page, "Live")
     panel.get_by_role("button", name="Record", exact=True).click()
@@ -175,14 +175,14 @@ def test_live_curves_move_with_the_microphone(page, demo):
     page.wait_for_function(f"({points})(document.querySelector('.strip.live path.arousal')) > 8")
     expect(panel.get_by_role("meter")).to_have_count(3)
     page.wait_for_timeout(3000)
-    shoot(page, "live")
+    take_screenshot(page, "live")
     panel.get_by_role("button", name="Stop", exact=True).click()
     if page.kind == "light":
         demo.expect_no_files(seconds=30)  # blocks that come after the end lie there for some seconds
 
 
-@everywhere
-def test_one_recording_goes_through_float_8_bit_and_4_bit(page, demo, examples):
+@in_every_context
+def test_one_recording_is_compared_in_float_8_bit_and_4_bit(page, demo, examples):
     panel = tab(page, "Compare")
     upload(panel, examples / "excited_woman.flac")
     expect(panel.get_by_role("button", name="Clear")).to_have_count(1)
@@ -193,11 +193,11 @@ def test_one_recording_goes_through_float_8_bit_and_4_bit(page, demo, examples):
     sizes = [int(row.locator("td").nth(3).inner_text().replace(",", "")) for row in rows.all()]
     assert sizes[0] > sizes[1] > sizes[2] > 0
     expect(panel.get_by_role("alert")).to_contain_text("nobody/nothing")
-    shoot(page, "compare")
+    take_screenshot(page, "compare")
     demo.expect_no_files()
 
 
-def test_two_recordings_are_told_apart(page, demo, examples):
+def test_two_recordings_are_compared_and_the_excited_one_has_the_higher_arousal(page, demo, examples):
     tab(page, "Compare")
     panel = tab(page, "Two recordings")
     upload(panel, examples / "calm_woman.flac", at=0)
@@ -209,11 +209,11 @@ def test_two_recordings_are_told_apart(page, demo, examples):
     expect(arousal).to_contain_text("arousal")
     calm, excited, difference = (float(cell.inner_text()) for cell in arousal.locator("td").all())
     assert excited > calm and difference == pytest.approx(excited - calm, abs=0.02)
-    shoot(page, "two-recordings")
+    take_screenshot(page, "two-recordings")
     demo.expect_no_files()
 
 
-@everywhere
+@in_every_context
 def test_a_batch_gives_a_table_a_scatter_plot_and_a_csv_file(page, demo, examples, tmp_path):
     archive = tmp_path / "more.zip"
     with zipfile.ZipFile(archive, "w") as more:
@@ -222,12 +222,12 @@ def test_a_batch_gives_a_table_a_scatter_plot_and_a_csv_file(page, demo, example
         more.writestr("inside/broken.wav", "no audio")
     panel = tab(page, "Batch")
     upload(panel, *sorted(examples.glob("*.flac")), archive)
-    expect(panel.get_by_text("silence")).to_be_visible()
+    expect(panel.get_by_text("silence")).to_be_visible()  # all files are uploaded
     panel.get_by_role("button", name="Start").click()
-    expect(panel.locator(".answer tbody tr")).to_have_count(10)
-    assert panel.locator(".plane .dot").count() == 10
+    expect(panel.locator(".result tbody tr")).to_have_count(10)
+    assert panel.locator(".plane .dot").count() == 8  # silence and noise have no place in the plane
     expect(panel.get_by_role("alert")).to_contain_text("inside/broken.wav")
-    shoot(page, "batch")
+    take_screenshot(page, "batch")
     with page.expect_download() as download:
         panel.get_by_role("link", name="Save as CSV").click()
     lines = download.value.path().read_text().splitlines()
@@ -235,9 +235,9 @@ def test_a_batch_gives_a_table_a_scatter_plot_and_a_csv_file(page, demo, example
     demo.expect_no_files()
 
 
-def test_broken_files_get_a_message_and_the_next_one_is_answered(page, demo, examples, tmp_path):
+def test_unreadable_files_get_a_message_and_the_next_one_is_predicted(page, demo, examples, tmp_path):
     panel = tab(page, "Listen")
-    for name, content, said in (
+    for name, content, reason in (
         ("broken.wav", b"no audio", "not readable audio"),
         ("empty.wav", b"", "empty (0 bytes)"),
         ("text.txt", b"hello", None),
@@ -249,8 +249,8 @@ def test_broken_files_get_a_message_and_the_next_one_is_answered(page, demo, exa
         else:
             file.write_bytes(content)
         upload(panel, file)
-        if said:
-            expect(panel.get_by_role("alert")).to_contain_text(said)
+        if reason:
+            expect(panel.get_by_role("alert")).to_contain_text(reason)
         else:
             expect(page.get_by_text("Invalid file type")).to_be_visible()
     upload(panel, examples / "angry_man.flac")
@@ -258,7 +258,7 @@ def test_broken_files_get_a_message_and_the_next_one_is_answered(page, demo, exa
     demo.expect_no_files()
 
 
-def test_a_file_above_50_mb_gets_a_message(page, demo, tmp_path):
+def test_a_file_above_50_mb_gets_a_message_and_the_page_still_works(page, demo, tmp_path):
     panel = tab(page, "Listen")
     large = tmp_path / "large.wav"
     soundfile.write(large, np.zeros(27 * 2**20, np.int16), 48000)
@@ -269,30 +269,30 @@ def test_a_file_above_50_mb_gets_a_message(page, demo, tmp_path):
     demo.expect_no_files()
 
 
-def test_an_unplugged_microphone_gets_a_message(chromium, demo):
+def test_without_a_microphone_the_page_says_so_and_still_works(chromium, demo):
     browser = chromium()
     page = browser.new_page()
     page.goto(demo.url)
     panel = tab(page, "Live")
     expect(panel.get_by_label("Select input device")).to_have_text("No microphone found")
     panel.get_by_role("button", name="Record", exact=True).click()
-    expect(panel.get_by_role("alert")).to_contain_text("No microphone can be heard")
+    expect(panel.get_by_role("alert")).to_contain_text("No microphone was found: connect one")
     panel = tab(page, "Listen")
     panel.get_by_role("button", name="Calm woman").click()
     expect(panel.get_by_role("meter")).to_have_count(3)
     browser.close()
 
 
-@everywhere
-def test_the_page_says_what_it_is_and_is_not(page):
+@in_every_context
+def test_the_page_says_that_it_stores_nothing_and_is_not_for_judging_people(page):
     panel = tab(page, "About")
     expect(panel).to_contain_text("not for judging people")
-    expect(panel).to_contain_text("Nothing.")
-    shoot(page, "about")
+    expect(panel).to_contain_text("What is stored\nNothing.")
+    take_screenshot(page, "about")
 
 
-@everywhere
-def test_a_screen_reader_finds_nothing_amiss(page):
+@in_every_context
+def test_no_tab_breaks_the_rules_of_accessibility_wcag_2_aa(page):
     from axe_playwright_python.sync_playwright import Axe
 
     panel = tab(page, "Listen")
@@ -302,15 +302,15 @@ def test_a_screen_reader_finds_nothing_amiss(page):
         tab(page, name)
         page.wait_for_timeout(300)
         found = Axe().run(page, context=".gradio-container", options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
-        amiss = {
+        violations = {
             f"{violation['id']}: {node['html'][:160]}"
             for violation in found.response["violations"]
             for node in violation["nodes"]
         }
-        assert not amiss, f"{name}: {amiss}"
+        assert not violations, f"{name}: {violations}"
 
 
-def test_the_keyboard_alone_is_enough(page):
+def test_an_example_can_be_chosen_by_keyboard_alone(page):
     tab(page, "Listen")
     page.get_by_role("tab", name="Listen", exact=True).focus()
     for _ in range(30):

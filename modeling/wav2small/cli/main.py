@@ -191,28 +191,6 @@ def write_rows(rows: "list[Row]", kind: "Format", output: Path | None) -> None:
 
 
 @app.command()
-def demo(
-    model: Annotated[
-        list[str] | None, typer.Option(help="Folder or Hub id; repeat to compare models; default: the bundled one.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the first free one from 7860.")] = None,
-) -> None:
-    """Serve the demo page on this computer.
-
-    The page predicts files, the microphone, and folders of recordings, and compares models. No audio is sent elsewhere
-    or kept.
-    """
-    from importlib import import_module
-
-    from ..shipped import shipped_folder
-
-    sys.path.insert(0, str(shipped_folder("space")))  # the modules of the page import each other, as on the Hub
-    with require_extra("space"):
-        page = import_module("app")
-    page.launch(model or ["bundled"], port)
-
-
-@app.command()
 def convert(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub id of a published checkpoint.")],
     out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write; it must not exist yet.")],

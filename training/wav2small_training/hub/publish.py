@@ -19,6 +19,7 @@ from . import commit, validate
 from .commit import MAIN, Plan, Target
 
 MESSAGE = f"wav2small {version('wav2small')}"
+DEMO = "wav2small_demo"  # the package of the page
 PAID = "On the Hub, a Gradio Space on a CPU may need a paid plan; static ones are free."
 
 
@@ -95,11 +96,18 @@ def publish_space(
     front = validate.check_space(source)
     target = replace(target, kind="space", sdk=front["sdk"])
     with temporary(source) as staged:
-        shutil.copytree(source, staged, ignore=shutil.ignore_patterns("__pycache__", ".*"), dirs_exist_ok=True)
+        copy_space(folder, staged)
         validate.refuse_secrets(staged)
         plan = commit.compare(api, target, staged, lambda path: not path.startswith("."))
         plan = replace(plan, licence=front.get("license"), note=PAID if front["sdk"] == "gradio" else "")
         return plan if dry_run or plan.idle else commit.send(api, plan, staged, MESSAGE)
+
+
+def copy_space(folder: Path | None, out: Path) -> None:
+    """Copy a Space into an empty folder; `None` stands for that of this package, whose page is installed beside it."""
+    parts = {folder: out} if folder else {shipped_folder("space"): out, shipped_folder(DEMO): out / DEMO}
+    for part, place in parts.items():
+        shutil.copytree(part, place, ignore=shutil.ignore_patterns("__pycache__", ".*"), dirs_exist_ok=True)
 
 
 def collect(title: str, items: list[str], private: bool = False) -> str:

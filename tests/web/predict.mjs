@@ -1,4 +1,4 @@
-// node answer.mjs MODEL.onnx SAMPLES.f32 BATCH: the logits of a batch of waveforms, as JSON, by WebAssembly on one thread
+// node predict.mjs MODEL.onnx SAMPLES.f32 BATCH: the logits of a batch of waveforms, as JSON, by WebAssembly on one thread
 import { readFileSync } from "node:fs";
 import * as ort from "onnxruntime-web";
 

@@ -1,4 +1,4 @@
-"""The endpoints that programs call: named, typed, answered in JSON; MCP tools, too, where Gradio serves them."""
+"""The endpoints for programs: named, typed, with JSON results; they are MCP tools too, where Gradio serves those."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,33 +8,44 @@ from typing import Any
 import gradio as gr
 from gradio import FileData
 
-import batch as batches
-import compare as comparison
-from answer import Answer, answer
-from recording import RATE, read, uploaded
 from wav2small import Predictor, Wav2SmallError
+from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
+
+from . import batch as batches
+from . import compare as comparison
+from .analysis import Analysis, analyse
+from .recording import read
+from .uploads import uploaded
+
+MAX_VARIANTS = 8
 
 
 @contextmanager
-def audio_of(audio: Any) -> Iterator[tuple[Path, str]]:
-    """Give the file of an upload and its name; what a caller can mend becomes an error that Gradio passes on."""
+def errors_for_caller() -> Iterator[None]:
+    """Turn an error that the caller can fix into one that Gradio passes on."""
     try:
-        with uploaded(str(audio["path"])) as file:
-            yield file, str(audio.get("orig_name") or file.name)
+        yield
     except Wav2SmallError as error:
         raise gr.Error(str(error), print_exception=False) from None
+
+
+@contextmanager
+def upload(audio: Any) -> Iterator[tuple[Path, str]]:
+    """Open an upload: its file, and the name that its owner gave it."""
+    with errors_for_caller(), uploaded(str(audio["path"])) as file:
+        yield file, str(audio.get("orig_name") or file.name)
 
 
 def add_endpoints(predictor: Predictor, models: list[str]) -> None:
     """Add the endpoints to the page that is being built.
 
     Args:
-        predictor: that answers.
+        predictor: the model of all endpoints but `compare`.
         models: that `compare` offers.
     """
 
     def predict(audio: FileData) -> dict[str, float | str | None]:
-        """How a recording of speech sounds.
+        """Predict how a recording of speech sounds.
 
         Args:
             audio: WAV, FLAC, OGG or MP3; up to 10 minutes and 50 MB.
@@ -43,11 +54,11 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
             arousal, dominance and valence, about 0 to 1; a word for them; whether speech was heard; seconds of audio
             and milliseconds of computation.
         """
-        with audio_of(audio) as (file, name):
-            return answer(predictor, file, name).as_dict()
+        with upload(audio) as (file, name):
+            return analyse(predictor, file, name).as_dict()
 
     def timeline(audio: FileData, window: float = 5.0, hop: float = 1.0) -> list[dict[str, float | bool | str | None]]:
-        """How a recording of speech sounds over time.
+        """Predict how a recording of speech sounds over time.
 
         Args:
             audio: WAV, FLAC, OGG or MP3; up to 10 minutes and 50 MB.
@@ -57,13 +68,13 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
         Returns:
             For each window: start and end in s, arousal, dominance and valence, about 0 to 1, and a word.
         """
-        with audio_of(audio) as (file, name):
-            if not hop >= 0.1:
-                raise Wav2SmallError(f"hop={hop}: it must be at least 0.1 s")
-            return [one.as_dict() for one in predictor.timeline((read(file, name), RATE), window, hop)]
+        with upload(audio) as (file, name):
+            if not hop >= LEAST_SECONDS:
+                raise Wav2SmallError(f"hop={hop}: it must be at least {LEAST_SECONDS} s")
+            return [row.as_dict() for row in predictor.timeline((read(file, name), SAMPLING_RATE), window, hop)]
 
     def compare(audio: FileData, variants: list[str] | None = None) -> list[dict[str, float | int | str]]:
-        """One recording of speech through several models.
+        """Predict one recording of speech with several models.
 
         Args:
             audio: WAV, FLAC, OGG or MP3; up to 10 minutes and 50 MB.
@@ -73,11 +84,12 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
         Returns:
             For each: model, arousal, dominance, valence, bytes and milliseconds; or model and error.
         """
-        with audio_of(audio) as (file, name):
-            return comparison.compare(read(file, name), (variants or comparison.variants(models[:1]))[:8])
+        with upload(audio) as (file, name):
+            names = variants or comparison.variants_of(models[:1])
+            return comparison.compare(read(file, name), names[:MAX_VARIANTS])
 
     def batch(files: list[FileData]) -> list[dict[str, float | str | None]]:
-        """Many recordings of speech.
+        """Predict many recordings of speech.
 
         Args:
             files: recordings, or zip files of recordings; up to 500 recordings.
@@ -85,11 +97,9 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
         Returns:
             For each recording what `predict` gives; or its error.
         """
-        try:
-            *_, (_, results) = batches.run(predictor, [str(file["path"]) for file in files])  # type: ignore[index]
-        except Wav2SmallError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        return [one.as_dict() if isinstance(one, Answer) else {"error": str(one)} for one in results]
+        with errors_for_caller():
+            *_, (_, outcomes) = batches.run(predictor, [str(file["path"]) for file in files])  # type: ignore[index]
+        return [one.as_dict() if isinstance(one, Analysis) else {"error": str(one)} for one in outcomes]
 
     for endpoint in (predict, timeline, compare, batch):
         gr.api(endpoint)

@@ -1,14 +1,14 @@
-// A recording is played from the memory of the browser: the server deletes its copy once it has answered.
+// A recording is played from the memory of the browser, because the server deletes its copy after the prediction.
 const wav2small = {
   kept: {}, // name -> object URL
 
-  // runs before the server is asked: take a copy of the recording, and pass the value on
+  // runs before the request to the server: keep a copy of the recording, and pass the value on
   async keep(name, file) {
     if (file && file.url) {
-      const answer = await fetch(file.url);
-      if (answer.ok) {
+      const response = await fetch(file.url);
+      if (response.ok) {
         if (this.kept[name]) URL.revokeObjectURL(this.kept[name]);
-        this.kept[name] = URL.createObjectURL(await answer.blob());
+        this.kept[name] = URL.createObjectURL(await response.blob());
       }
     }
     return file;
@@ -20,23 +20,23 @@ const wav2small = {
   },
 };
 
-// answers arrive as HTML: give their players the kept recording
+// results arrive as HTML: give their players the kept recording
 new MutationObserver(() => {
   for (const audio of document.querySelectorAll("audio[data-kept]:not([src])")) {
     const source = wav2small.kept[audio.dataset.kept];
     if (!source) continue;
     audio.src = source;
     audio.addEventListener("timeupdate", () => {
-      const head = audio.closest(".answer")?.querySelector(".head");
-      if (head) head.style.left = (100 * audio.currentTime) / audio.duration + "%";
+      const playhead = audio.closest(".result")?.querySelector(".playhead");
+      if (playhead) playhead.style.left = (100 * audio.currentTime) / audio.duration + "%";
     });
   }
-  // Gradio measures its tabs in a hidden copy, which the keyboard must not reach
+  // Gradio measures its tabs with a hidden copy, which the keyboard must not reach
   for (const copy of document.querySelectorAll(".tab-container.visually-hidden:not([inert])")) copy.inert = true;
-  for (const place of document.querySelectorAll(".answers:not([aria-live])")) place.setAttribute("aria-live", "polite");
+  for (const results of document.querySelectorAll(".results:not([aria-live])")) results.setAttribute("aria-live", "polite");
 }).observe(document.documentElement, { childList: true, subtree: true });
 
-// Gradio's recorder starts without a microphone, and waits for ever: say what is missing
+// without a microphone, Gradio's recorder starts and waits forever: say what is missing
 document.addEventListener(
   "click",
   async (event) => {
@@ -47,7 +47,7 @@ document.addEventListener(
     const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
     const allowed = await navigator.permissions?.query({ name: "microphone" }).catch(() => null);
     if (devices.some((device) => device.kind === "audioinput") && allowed?.state !== "denied") return;
-    const text = "No microphone can be heard: plug one in and allow this page to use it, then load the page again.";
+    const text = "No microphone was found: connect one, allow this page to use it, and reload the page.";
     block.insertAdjacentHTML("afterend", `<p class="message microphone" role="alert">${text}</p>`);
   },
   true, // before Gradio replaces the button
@@ -55,7 +55,7 @@ document.addEventListener(
 
 document.addEventListener("click", (event) => {
   const strip = event.target.closest("[data-seek]");
-  const audio = strip?.closest(".answer")?.querySelector("audio");
+  const audio = strip?.closest(".result")?.querySelector("audio");
   if (!audio || !audio.duration) return;
   const box = strip.getBoundingClientRect();
   audio.currentTime = (audio.duration * (event.clientX - box.left)) / box.width;

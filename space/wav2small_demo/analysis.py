@@ -1,0 +1,79 @@
+"""What every tab shows of a recording: its prediction, as a whole and over time."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wav2small import Prediction, Predictor
+from wav2small.models.adv import LABELS, SAMPLING_RATE
+
+from .recording import detect_speech, read
+
+MAX_UNCUT = 10.0  # s: a longer recording is predicted in windows, and their mean stands for the whole
+WINDOW = 5.0  # s, the length of the clips in training
+MAX_WINDOWS = 120  # so that ten minutes cost little more than two
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """How one recording sounds.
+
+    Attributes:
+        name: of the file.
+        heard: "speech", "no speech" or "silence".
+        whole: prediction for the whole recording.
+        windows: predictions over time, for a recording above 10 s; else empty.
+        samples: (samples,) at 16 kHz.
+        milliseconds: of computation, reading included.
+    """
+
+    name: str
+    heard: str
+    whole: Prediction
+    windows: list[Prediction]
+    samples: np.ndarray
+    milliseconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording, in s."""
+        return len(self.samples) / SAMPLING_RATE
+
+    @property
+    def word(self) -> str:
+        """The affect word; where there is no speech, that; empty if the checkpoint has no words."""
+        return self.heard if self.heard != "speech" else self.whole.word or ""
+
+    def as_dict(self) -> dict[str, float | str | None]:
+        """The prediction for the whole recording, ready for JSON."""
+        values = {label: round(getattr(self.whole, label), 4) for label in LABELS}
+        times = {"seconds": round(self.seconds, 3), "milliseconds": round(self.milliseconds, 1)}
+        return {"name": self.name, **values, "word": self.whole.word, "heard": self.heard, **times}
+
+
+def analyse(predictor: Predictor, source: Any, name: str) -> Analysis:
+    """Read and predict one recording.
+
+    Args:
+        predictor: the model.
+        source: a path, or a binary file object.
+        name: of the recording, in the result and in error messages.
+
+    Raises:
+        Wav2SmallError: as `recording.read`.
+    """
+    start = time.perf_counter()
+    samples = read(source, name)
+    whole, windows = predict(predictor, samples)
+    return Analysis(name, detect_speech(samples), whole, windows, samples, 1000 * (time.perf_counter() - start))
+
+
+def predict(predictor: Predictor, samples: np.ndarray) -> tuple[Prediction, list[Prediction]]:
+    """Predict (samples,) at 16 kHz as a whole and, if they are long, in windows."""
+    seconds = len(samples) / SAMPLING_RATE
+    if seconds <= MAX_UNCUT:
+        return predictor((samples, SAMPLING_RATE)), []
+    windows = predictor.timeline((samples, SAMPLING_RATE), WINDOW, hop=max(1.0, seconds / MAX_WINDOWS))
+    return predictor.mean(windows), windows

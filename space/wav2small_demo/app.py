@@ -1,0 +1,95 @@
+"""The demo page, built of its tabs and API, and served."""
+
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+# before Gradio is imported, which reads it: the folder of uploads
+if "GRADIO_TEMP_DIR" not in os.environ:
+    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="wav2small-demo-")
+    atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+
+import gradio as gr
+from gradio import route_utils
+from starlette.middleware import Middleware
+
+import wav2small
+
+from . import api, batch, compare, listen, live
+from .recording import MAX_BYTES
+from .uploads import NotFoundIfDeleted, UploadInOwnFolder, keep_deleting_abandoned
+
+FOLDER = Path(__file__).parent
+SYSTEM_FONTS = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]  # the page loads nothing from other servers
+THEME = gr.themes.Soft(
+    primary_hue="indigo", neutral_hue="slate", font=SYSTEM_FONTS, font_mono=["ui-monospace", "monospace"]
+).set(  # enough contrast everywhere
+    body_text_color_subdued="#52607a",
+    body_text_color_subdued_dark="#a9b4c6",
+    block_border_width="1px",
+    block_border_color="*border_color_primary",
+    color_accent="*primary_600",
+    block_label_text_color="*primary_700",
+    block_title_text_color="*primary_700",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    checkbox_label_background_fill_selected="*primary_600",
+)
+INTRODUCTION = """<div class="introduction"><h1>How does a voice sound?</h1>
+<p>Tiny models predict arousal, dominance and valence. Recordings are deleted after their prediction.</p></div>"""
+
+route_utils.GradioUploadFile = UploadInOwnFolder  # type: ignore[misc]
+
+
+def build(models: list[str]) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        models: folders or ids on the Hub, or "bundled"; the first one predicts, all can be compared.
+
+    Raises:
+        Wav2SmallError: if the first model cannot be loaded.
+    """
+    predictor = wav2small.load(None if models[0] == "bundled" else models[0])
+    gr.set_static_paths([listen.EXAMPLES_FOLDER])
+    with gr.Blocks(title="wav2small", analytics_enabled=False) as page:
+        gr.HTML(INTRODUCTION)
+        with gr.Tab("Listen", elem_id="listen"):
+            listen.tab(predictor)
+        with gr.Tab("Live", elem_id="live"):
+            live.tab(predictor)
+        with gr.Tab("Compare", elem_id="compare"):
+            compare.tab(predictor, models)
+        with gr.Tab("Batch", elem_id="batch"):
+            batch.tab(predictor)
+        with gr.Tab("About", elem_id="about"):
+            gr.Markdown((FOLDER / "about.md").read_text(encoding="utf-8"), elem_classes="about")
+        api.add_endpoints(predictor, models)
+    page.queue(default_concurrency_limit=4, max_size=200)
+    return page
+
+
+def launch(models: list[str], port: int | None = None) -> None:
+    """Serve the page until the process is stopped.
+
+    Args:
+        models: as for `build`.
+        port: default: the first free one from 7860.
+
+    Raises:
+        Wav2SmallError: if the first model cannot be loaded, or the port is taken.
+    """
+    tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"]  # also for uploads that are not complete
+    threading.Thread(target=keep_deleting_abandoned, args=[Path(tempfile.tempdir)], daemon=True).start()
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    try:
+        build(models).launch(
+            server_port=port, ssr_mode=False, max_file_size=MAX_BYTES, theme=THEME, css_paths=FOLDER / "page.css",
+            head=f"<script>{script}</script>", footer_links=["api", "settings"],
+            app_kwargs={"middleware": [Middleware(NotFoundIfDeleted)]},
+        )  # fmt: skip
+    except OSError as error:
+        raise wav2small.Wav2SmallError(f"the demo cannot be served ({error}): choose another port") from None

@@ -1,0 +1,100 @@
+"""The tab Listen: one recording, as gauges, as a point in the plane and, if it is long, over time."""
+
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from wav2small import Predictor, Wav2SmallError
+
+from . import pictures
+from .analysis import Analysis, analyse
+from .uploads import uploaded
+
+EXAMPLES_FOLDER = Path(__file__).parent / "examples"
+EXAMPLES = {
+    "Excited woman": "excited_woman.flac",
+    "Calm woman": "calm_woman.flac",
+    "Angry man": "angry_man.flac",
+    "Sad man": "sad_man.flac",
+    "News, 17 s": "news_woman.flac",
+    "Noise": "noise.flac",
+    "Silence": "silence.flac",
+}
+EMPTY = '<p class="empty">Record, upload or choose an example; its prediction appears here.</p>'
+
+
+def render(analysis: Analysis, predictor: Predictor) -> str:
+    """An analysis as HTML; its player uses the recording that the browser has kept as "listen", see page.js."""
+    plane = pictures.plane([(analysis.name, analysis.whole)], predictor.words)
+    numbers = f'<div class="pair">{pictures.gauges(analysis.whole, predictor.words)}{plane}</div>'
+    note = f"{analysis.seconds:.1f} s of audio, computed in {analysis.milliseconds:.0f} ms"
+    if analysis.windows:
+        over_time = pictures.timeline(analysis.windows, analysis.samples, analysis.seconds, "listen")
+        note += f"; the values are the mean of {len(analysis.windows)} windows of 5 s"
+    else:
+        over_time = f"<div>{pictures.player('listen', analysis.samples)}</div>"
+    muted = "" if analysis.heard == "speech" else "muted"
+    return (
+        f'<section class="result {muted}" aria-label="{escape(analysis.name)}">'
+        f"{verdict(analysis)}{numbers}{over_time}{pictures.note(note + '.')}</section>"
+    )
+
+
+def verdict(analysis: Analysis) -> str:
+    """The prediction as a word and a sentence; or that there is no speech to judge."""
+    if analysis.heard == "silence":
+        sentence = "The recording is too soft to judge; the numbers below mean nothing."
+    elif analysis.heard == "no speech":
+        sentence = "This is a steady sound, such as noise or a hum; the numbers below mean nothing."
+    elif analysis.whole.word is None:
+        return ""
+    else:
+        sentence = analysis.whole.describe()
+    return f'<p class="verdict"><strong>{analysis.word}</strong>{sentence}</p>'
+
+
+def predict_upload(predictor: Predictor, path: str | None) -> tuple[str, None]:
+    """Show an upload or a recording, and empty the input for the next one."""
+    if path is None:
+        return EMPTY, None
+    try:
+        with uploaded(path) as file:
+            return render(analyse(predictor, file, file.name), predictor), None
+    except Wav2SmallError as error:
+        return pictures.message(str(error)), None
+
+
+def predict_example(predictor: Predictor, name: str) -> str:
+    """Show one of the recordings that come with the page."""
+    return render(analyse(predictor, EXAMPLES_FOLDER / EXAMPLES[name], EXAMPLES[name]), predictor)
+
+
+def tab(predictor: Predictor) -> None:
+    """Lay out the tab."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            audio = gr.Audio(sources=["upload", "microphone"], type="filepath", label="Your recording", editable=False)
+            gr.Markdown("or an example, made with open text-to-speech:")
+            with gr.Row(elem_classes="examples"):
+                buttons = {name: gr.Button(name, size="sm", min_width=100) for name in EXAMPLES}
+        with gr.Column(scale=3, min_width=320):
+            result = gr.HTML(EMPTY, elem_classes="results")
+    gr.on(
+        [audio.upload, audio.stop_recording],
+        partial(predict_upload, predictor),
+        audio,
+        [result, audio],
+        js="(file) => wav2small.keep('listen', file)",
+        api_visibility="private",
+        show_progress_on=result,
+    )
+    for name, button in buttons.items():
+        button.click(
+            partial(predict_example, predictor, name),
+            None,
+            result,
+            api_visibility="private",
+            js=f"() => wav2small.keepExample({str(EXAMPLES_FOLDER / EXAMPLES[name])!r})",
+        )

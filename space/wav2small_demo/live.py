@@ -1,0 +1,98 @@
+"""The tab Live: the microphone streams, and the curves move with it."""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import gradio as gr
+import numpy as np
+import soundfile
+
+from wav2small import Prediction, Predictor, Wav2SmallError
+
+from . import pictures
+from .recording import detect_speech
+from .uploads import uploaded
+
+HOP = 0.25  # s, from one block of the microphone to the next
+WINDOW = 3.0  # s of audio in each prediction; less at the start
+MIN_WINDOW = 0.5  # s, before the first prediction
+SPAN = 30.0  # s that the curves show
+PATH_POINTS = 20  # newest predictions that the plane shows
+EMPTY = '<p class="empty">Press Record and speak; the curves start at once.</p>'
+
+
+@dataclass
+class Session:
+    """What is kept of a microphone: the last 3 s of audio, and the predictions of the last 30 s.
+
+    Attributes:
+        rate: of the microphone, in Hz.
+        recent: (samples,) float32, at most 3 s.
+        seconds: of audio received in all.
+        predictions: one per block; start and end are the time at which its audio ended.
+    """
+
+    rate: int = 0
+    recent: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    seconds: float = 0.0
+    predictions: deque[Prediction] = field(default_factory=lambda: deque(maxlen=int(SPAN / HOP)))
+
+
+def push(predictor: Predictor, session: Session, block: np.ndarray, rate: int) -> Session:
+    """Add the next block (samples,) of the microphone, and predict the last 3 s."""
+    if rate != session.rate:
+        session = Session(rate)
+    session.recent = np.concatenate([session.recent, block])[-int(WINDOW * rate) :]
+    session.seconds += len(block) / rate
+    if len(session.recent) >= MIN_WINDOW * rate:
+        prediction = predictor((session.recent, rate))
+        silent = prediction.silent or detect_speech(session.recent, rate) != "speech"
+        now = session.seconds
+        session.predictions.append(replace(prediction, start=now, end=now, silent=silent))
+    return session
+
+
+def render(session: Session, predictor: Predictor) -> str:
+    """The newest prediction as gauges, its path through the plane, and the curves."""
+    if not session.predictions:
+        return EMPTY
+    newest = session.predictions[-1]
+    word = "waiting for speech" if newest.silent else newest.word or ""
+    path = [("now", one) for one in session.predictions if not one.silent][-PATH_POINTS:] or [("now", newest)]
+    plane = pictures.plane(path, predictor.words, path=True)
+    return (
+        f'<section class="result {"muted" if newest.silent else ""}" aria-label="live prediction">'
+        f'<p class="verdict"><strong>{word}</strong></p>'
+        f'<div class="pair">{pictures.gauges(newest, predictor.words)}{plane}</div>'
+        f"{pictures.live_curves(session.predictions, session.seconds, SPAN)}</section>"
+    )
+
+
+def predict_block(predictor: Predictor, path: str | None, session: Session) -> tuple[str, Session]:
+    """Predict one block of the microphone; its file is deleted at once."""
+    if path is None:
+        return render(session, predictor), session
+    try:
+        with uploaded(path) as file:
+            block, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        session = push(predictor, session, block.mean(axis=1), rate)
+    except (Wav2SmallError, soundfile.LibsndfileError) as error:
+        return pictures.message(str(error)), session
+    return render(session, predictor), session
+
+
+def tab(predictor: Predictor) -> None:
+    """Lay out the tab."""
+    session = gr.State(Session())
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            microphone = gr.Audio(sources=["microphone"], type="filepath", streaming=True, label="Your microphone")
+            gr.Markdown("Each prediction covers the last 3 s. Older audio is not kept.")
+        with gr.Column(scale=3, min_width=320):
+            result = gr.HTML(EMPTY)
+    microphone.start_recording(Session, None, session, api_visibility="private", queue=False)
+    microphone.stream(
+        partial(predict_block, predictor), [microphone, session], [result, session], stream_every=HOP,
+        concurrency_limit=40, show_progress="hidden", api_visibility="private",
+    )  # fmt: skip

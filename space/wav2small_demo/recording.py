@@ -1,0 +1,58 @@
+"""A recording: read within the limits of the demo, and checked for speech."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wav2small import Wav2SmallError
+from wav2small.inference.predictor import MAX_SECONDS
+from wav2small.models import audio
+from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
+
+MAX_BYTES = 50 * 2**20
+SILENCE_DB = -60  # relative to full scale; every microphone's own noise is louder
+MIN_RANGE_DB = 6  # between loud and soft moments: pink noise has 4, speech more than 10, because it has pauses
+
+
+def read(source: Any, name: str) -> np.ndarray:
+    """Read a recording as (samples,) float32 at 16 kHz.
+
+    Args:
+        source: a path, or a binary file object.
+        name: of the recording in error messages.
+
+    Raises:
+        Wav2SmallError: if it is not readable audio, is below 0.1 s, or is above 10 minutes or 50 MB.
+    """
+    if isinstance(source, Path) and source.is_file() and source.stat().st_size > MAX_BYTES:
+        raise too_large(name)
+    try:
+        samples = audio.read_audio(source, SAMPLING_RATE, MAX_SECONDS)
+    except Wav2SmallError as error:  # name the file as its owner does, not by its folder on the server
+        raise Wav2SmallError(str(error).replace(audio.source_name(source), name)) from None
+    if len(samples) < LEAST_SECONDS * SAMPLING_RATE:
+        seconds = len(samples) / SAMPLING_RATE
+        raise Wav2SmallError(f"{name} is {seconds:.2f} s long: at least {LEAST_SECONDS} s are needed")
+    return samples
+
+
+def too_large(name: str) -> Wav2SmallError:
+    """The error for a file above the limit."""
+    return Wav2SmallError(f"{name} is larger than {MAX_BYTES // 2**20} MB: cut it, or save it as OGG or MP3")
+
+
+def detect_speech(samples: np.ndarray, rate: int = SAMPLING_RATE) -> str:
+    """Tell "speech", "no speech" (a steady sound) and "silence" apart, by level alone.
+
+    Args:
+        samples: (samples,), at least 25 ms; the level is measured in frames of that length.
+        rate: of the samples, in Hz.
+    """
+    size = rate // 40
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    level = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
+    soft, loud = np.percentile(level, [10, 95])
+    if loud < SILENCE_DB:
+        return "silence"
+    return "no speech" if loud - soft < MIN_RANGE_DB else "speech"

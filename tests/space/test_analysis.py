@@ -1,0 +1,126 @@
+"""What the tabs compute: predictions of short, long and live audio, with one or several models."""
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import RATE, voice_like
+
+pytest.importorskip("gradio", reason="the demo needs the extra [space]")
+
+import wav2small
+from wav2small import Wav2SmallError
+from wav2small.models.audio import SUFFIXES
+from wav2small_demo import analysis, compare, live, recording
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return wav2small.load()
+
+
+def test_a_recording_up_to_10_s_has_the_prediction_of_the_library(predictor, examples):
+    result = analysis.analyse(predictor, examples / "angry_man.flac", "angry_man.flac")
+    assert result.whole.as_array() == pytest.approx(predictor(examples / "angry_man.flac").as_array(), abs=1e-5)
+    assert result.windows == [] and result.heard == "speech"
+
+
+def test_a_longer_recording_has_the_mean_of_the_librarys_timeline(predictor, examples):
+    result = analysis.analyse(predictor, examples / "news_woman.flac", "news")
+    expected = np.mean([window.as_array() for window in predictor.timeline(examples / "news_woman.flac")], axis=0)
+    assert result.whole.as_array() == pytest.approx(expected, abs=1e-4)
+    assert (result.whole.start, result.whole.end) == (0, pytest.approx(result.seconds, abs=0.01))
+
+
+def test_silence_takes_no_part_in_the_mean_of_a_long_recording(predictor):
+    samples = voice_like(11)
+    whole, _ = analysis.predict(predictor, samples)
+    with_pause, windows = analysis.predict(predictor, np.concatenate([samples, np.zeros(20 * RATE, np.float32)]))
+    audible = [window for window in windows if not window.silent]
+    assert len(audible) < len(windows)
+    expected = np.mean([window.as_array() for window in audible], axis=0)
+    assert with_pause.as_array() == pytest.approx(expected, abs=1e-5)
+    assert not with_pause.silent and whole.end < with_pause.end
+
+
+def test_ten_minutes_have_at_most_120_windows(predictor):
+    whole, windows = analysis.predict(predictor, np.tile(voice_like(20), 30))
+    assert 100 <= len(windows) <= analysis.MAX_WINDOWS
+    assert whole.end == pytest.approx(600, abs=0.1)
+
+
+def test_silence_and_steady_noise_are_told_from_speech(examples):
+    files = {name: recording.read(examples / f"{name}.flac", name) for name in ("silence", "noise", "calm_woman")}
+    found = {name: recording.detect_speech(samples) for name, samples in files.items()}
+    assert found == {"silence": "silence", "noise": "no speech", "calm_woman": "speech"}
+
+
+def test_recordings_of_real_speakers_are_detected_as_speech(speech):
+    files = sorted(file for file in (speech / "emodb").rglob("*.*") if file.suffix in SUFFIXES)[::40]
+    assert {recording.detect_speech(recording.read(file, file.name)) for file in files} == {"speech"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("text.txt", b"hello", "text.txt is not readable audio"),
+        ("empty.wav", b"", r"^empty.wav is empty \(0 bytes\)"),
+        ("missing.wav", None, "^missing.wav: no such file"),
+    ],
+)
+def test_an_error_names_the_file_as_its_owner_does_and_not_its_folder(tmp_path, name, content, reason):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(Wav2SmallError, match=reason) as error:
+        recording.read(tmp_path / name, name)
+    assert str(tmp_path) not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "rate", "reason"),
+    [
+        ("long.flac", 601 * RATE, RATE, "long.flac is longer than 10 minutes"),
+        ("large.wav", 27 * 2**20, 48000, "large.wav is larger than 50 MB"),
+        ("short.wav", 100, RATE, "short.wav is 0.01 s long: at least 0.1 s"),
+    ],
+)
+def test_a_recording_outside_the_limits_is_refused(tmp_path, name, samples, rate, reason):
+    soundfile.write(tmp_path / name, np.zeros(samples, np.int16), rate)
+    with pytest.raises(Wav2SmallError, match=reason):
+        recording.read(tmp_path / name, name)
+
+
+def test_ten_minutes_of_live_audio_keep_3_s_of_sound_and_30_s_of_predictions(predictor):
+    block = voice_like(2 * live.HOP)
+    session = live.Session()
+    for _ in range(int(600 / (2 * live.HOP))):
+        session = live.push(predictor, session, block, RATE)
+        assert len(session.recent) <= 3 * RATE
+        assert session.predictions[-1].end == session.seconds
+    assert session.seconds == 600
+    assert len(session.predictions) == 30 / live.HOP
+    assert len(live.render(session, predictor)) < 40_000  # bytes per block to every visitor
+
+
+def test_a_live_prediction_is_that_of_the_last_3_s(predictor):
+    samples = voice_like(5)
+    session = live.Session()
+    for block in np.split(samples, 20):
+        session = live.push(predictor, session, block, RATE)
+    expected = predictor((samples[-3 * RATE :], RATE))
+    assert session.predictions[-1].as_array() == pytest.approx(expected.as_array(), abs=1e-5)
+
+
+def test_a_microphone_with_another_rate_starts_a_new_session(predictor):
+    session = live.push(predictor, live.Session(), voice_like(1), RATE)
+    session = live.push(predictor, session, voice_like(1, rate=48000), 48000)
+    assert (session.rate, session.seconds, len(session.predictions)) == (48000, 1, 1)
+
+
+def test_a_comparison_has_the_files_predictions_and_sizes_and_says_what_cannot_be_loaded(predictor, examples):
+    samples = recording.read(examples / "sad_man.flac", "sad_man")
+    *rows, refused = compare.compare(samples, [*compare.variants_of(["bundled"]), "bundled, 5 bit"])
+    for row, dtype in zip(rows, ("fp32", "q8", "q4"), strict=True):
+        model = wav2small.load(dtype=dtype)
+        assert row["bytes"] == model.file.stat().st_size
+        assert row["arousal"] == pytest.approx(model((samples, RATE)).arousal, abs=1e-3)
+    assert "write MODEL, BITS" in refused["error"]

@@ -1,0 +1,147 @@
+"""What becomes of uploads, alone and in a batch: they are read, deleted, and never named in the log."""
+
+import asyncio
+import os
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from starlette.responses import FileResponse
+
+pytest.importorskip("gradio", reason="the demo needs the extra [space]")
+
+import wav2small
+from wav2small import Wav2SmallError
+from wav2small_demo import batch, recording
+from wav2small_demo.analysis import Analysis
+from wav2small_demo.uploads import NotFoundIfDeleted, delete_abandoned, uploaded
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return wav2small.load()
+
+
+@pytest.fixture
+def uploads(tmp_path, monkeypatch) -> Path:
+    """The folder of uploads."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder
+
+
+def upload(uploads: Path, name: str, content: bytes) -> str:
+    """Put a file where Gradio puts an upload; returns its path."""
+    file = uploads / "abc" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    return str(file)
+
+
+def upload_zip(uploads: Path, **members: bytes) -> str:
+    """Put a zip there; `good__flac` stands for the member good.flac."""
+    path = Path(upload(uploads, "some.zip", b""))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "."), content)
+    return str(path)
+
+
+def test_an_upload_is_deleted_after_its_use(uploads):
+    with uploaded(upload(uploads, "voice.wav", b"secret")) as file:
+        assert file.read_bytes() == b"secret"
+    assert list(uploads.iterdir()) == []
+
+
+def test_an_upload_is_deleted_after_an_error(uploads):
+    with pytest.raises(RuntimeError), uploaded(upload(uploads, "voice.wav", b"secret")):
+        raise RuntimeError("in the middle")
+    assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../outside.wav", "uploads/../../outside.wav"])
+def test_a_file_that_was_not_uploaded_is_neither_read_nor_deleted(uploads, path):
+    outside = uploads.parent / "outside.wav"
+    outside.write_bytes(b"mine")
+    target = path if path.startswith("/") else str(uploads / path)
+    with pytest.raises(Wav2SmallError, match="was not uploaded"), uploaded(target):
+        pass
+    assert outside.exists() and Path("/etc/hostname").exists()
+
+
+def test_abandoned_uploads_are_deleted_live_blocks_after_seconds_and_others_after_minutes(uploads):
+    now = time.time()
+    for name, size, age in (
+        ("old.wav", 9, 1000),
+        ("new.wav", 9, 10),
+        ("block/audio.wav", 9, 10),
+        ("new_block/audio.wav", 9, 1),
+        ("recording/audio.wav", 200_000, 10),
+    ):
+        (uploads / name).parent.mkdir(exist_ok=True)
+        (uploads / name).write_bytes(b"x" * size)
+        os.utime(uploads / name, (now - age, now - age))
+    delete_abandoned(uploads)
+    left = sorted(path.relative_to(uploads).as_posix() for path in uploads.rglob("*.wav"))
+    assert left == ["new.wav", "new_block/audio.wav", "recording/audio.wav"]
+
+
+@pytest.mark.parametrize("when", ["before it is opened", "after the response has started"])
+def test_an_upload_deleted_while_the_page_fetches_it_is_not_found_and_not_named_in_the_log(tmp_path, when):
+    private = tmp_path / "private.wav"
+    private.write_bytes(b"RIFF")
+    status = private.stat() if when == "after the response has started" else None
+    private.unlink()
+
+    def fetch(path: str) -> list[dict]:
+        """What is sent to the page; raises what the server would log."""
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def receive():
+            await asyncio.sleep(60)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        asyncio.run(NotFoundIfDeleted(FileResponse(private, stat_result=status))(scope, receive, send))
+        return sent
+
+    response, *rest = fetch("/gradio_api/file=private.wav")
+    assert response["status"] == (200 if status else 404)
+    assert all("private" not in str(message) for message in rest)
+    with pytest.raises((FileNotFoundError, RuntimeError), match=r"private\.wav"):
+        fetch("/another/page")
+
+
+def test_a_batch_names_the_unreadable_members_of_a_zip_and_deletes_the_upload(predictor, uploads, examples):
+    good = (examples / "short_woman.flac").read_bytes()
+    archive = upload_zip(uploads, good__flac=good, broken__wav=b"no audio", empty__wav=b"", note__txt=b"hello")
+    *_, (total, outcomes) = batch.run(predictor, [archive])
+    assert total == len(outcomes) == 3
+    assert isinstance(outcomes[0], Analysis) and outcomes[0].name == "good.flac"
+    assert outcomes[0].whole.as_array() == pytest.approx(predictor(good).as_array(), abs=1e-5)
+    assert "broken.wav is not readable audio" in str(outcomes[1]) and "empty.wav is empty" in str(outcomes[2])
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_member_of_a_zip_above_the_limit_is_refused_before_it_is_unpacked(predictor, uploads, monkeypatch):
+    archive = upload_zip(uploads, large__wav=bytes(recording.MAX_BYTES + 1))
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("it was unpacked"))
+    *_, (_, outcomes) = batch.run(predictor, [archive])
+    assert "large.wav is larger than 50 MB" in str(outcomes[0])
+
+
+@pytest.mark.parametrize("content", [b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_a_broken_or_empty_zip_is_named_in_the_error(predictor, uploads, content):
+    with pytest.raises(Wav2SmallError, match=r"^bad.zip"):
+        list(batch.run(predictor, [upload(uploads, "bad.zip", content)]))
+
+
+def test_a_stopped_batch_deletes_its_uploads(predictor, uploads, examples):
+    running = batch.run(predictor, [upload(uploads, "a.flac", (examples / "short_woman.flac").read_bytes())])
+    next(running)
+    running.close()
+    assert list(uploads.iterdir()) == []
