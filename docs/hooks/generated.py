@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 ROOT = Path(__file__).parents[2]
-TREES = ("modeling/wav2small", "training/wav2small_training")
+TREES = ("modeling/wav2small", "training/wav2small_training", "space/wav2small_demo")
 MARK = re.compile(r"<!-- generated: (\w+) -->")
 
 
@@ -28,7 +28,8 @@ def commands() -> str:
 
     from wav2small.cli.main import app
 
-    return "\n".join(_command(name, command) for name, command in sorted(get_command(app).commands.items()))
+    group: Any = get_command(app)
+    return "\n".join(_command(name, group.get_command(None, name)) for name in sorted(group.list_commands(None)))
 
 
 def _command(name: str, command: Any) -> str:
@@ -121,12 +122,12 @@ def _type(annotation: Any) -> str:
 
 
 def tree() -> str:
-    """Every module of the two packages with the first line of its docstring, as a text tree."""
+    """Every module of the packages with the first line of its docstring, as a text tree."""
     lines: list[str] = []
     for top in TREES:
         lines.append(f"{top}/")
         for folder in (ROOT / top, *sorted(path for path in (ROOT / top).iterdir() if path.is_dir())):
-            if folder.name in ("pretrained", "__pycache__"):
+            if folder.name == "pretrained" or not list(folder.glob("*.py")):
                 continue
             if folder != ROOT / top:
                 lines.append(f"  {folder.name}/")

@@ -21,7 +21,10 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 expect.set_options(timeout=20_000)  # ms, for what may come late on a busy machine
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
 SCREENSHOTS = ROOT / "out" / "screenshots"
 WIDE, PHONE = {"width": 1180, "height": 900}, {"width": 390, "height": 844}
 CONTEXTS = {
