@@ -16,6 +16,7 @@ FONT_SIZE = 8.0
 DISTANCES = (7.0, 16.0, 28.0)  # from a dot to its label, in points; a longer one is drawn as a line
 DIRECTIONS = 12
 PARTS = (0.2, 0.4, 0.6, 0.8)  # of that line, where it must not cross another label
+BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3}  # of a label, over lines
 DOT = 4.0  # radius that labels keep free around each dot, in points
 
 
@@ -60,17 +61,10 @@ def place_labels(
             tuple(axes.transData.inverted().transform((x, y))),
             xytext=((centre[0] - x) / scale, (centre[1] - y) / scale),
             textcoords="offset points", fontsize=FONT_SIZE, color=color, ha="center", va="center", zorder=4,
-            arrowprops=line if distance > DISTANCES[0] else None, path_effects=[halo()],
+            arrowprops=line if distance > DISTANCES[0] else None, bbox=BACKGROUND,
         )  # fmt: skip
         labels.append(_box(centre, extent.width + 2, extent.height))
     return len(labels)
-
-
-def halo() -> Any:
-    """A white edge around the letters, which keeps them readable over dots and lines."""
-    from matplotlib.patheffects import withStroke
-
-    return withStroke(linewidth=2, foreground="white")
 
 
 def _free_place(
