@@ -37,6 +37,7 @@ def _command(name: str, command: Any) -> str:
     for parameter in command.params:
         if parameter.param_type_name == "argument":
             shown = parameter.metavar or parameter.name.upper()
+            shown += "..." if parameter.nargs == -1 and not shown.endswith("...") else ""
             usage.append(shown if parameter.required or "[" in shown else f"[{shown}]")
             rows.append(_row(f"`{shown}`", parameter.help or ""))
         elif parameter.name != "help":
