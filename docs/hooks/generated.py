@@ -8,6 +8,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -72,10 +73,12 @@ def _parts(annotation: Any) -> Iterator[Any]:
 def _model(model: Any) -> str:
     import griffe
 
-    docstring = griffe.Docstring(model.__doc__ or "", parser="google").parsed
+    bases = [base for base in reversed(model.__mro__) if hasattr(base, "model_fields")]
+    docstrings = [griffe.Docstring(base.__doc__ or "", parser="google").parsed for base in bases]
+    docstring = docstrings[-1]
     meaning = {
         entry.name: entry.description
-        for section in docstring
+        for section in chain.from_iterable(docstrings)
         if section.kind is griffe.DocstringSectionKind.attributes
         for entry in section.value
     }

@@ -222,7 +222,7 @@ def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
 
 def test_the_mixture_of_another_recipe_is_refused_and_left_as_it_is(place, rendered):
     before = (rendered / "recipe.yaml").read_bytes(), sorted(path.name for path in rendered.iterdir())
-    with pytest.raises(Wav2SmallError, match="rendered was started with another seed: use the same, or"):
+    with pytest.raises(Wav2SmallError, match="rendered was started with another augmentation: use the same, or"):
         mix(recipe(place, seed=5), rendered, CLIPS)
     assert before == ((rendered / "recipe.yaml").read_bytes(), sorted(path.name for path in rendered.iterdir()))
 
