@@ -8,7 +8,6 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -38,7 +37,6 @@ def _command(name: str, command: Any) -> str:
     for parameter in command.params:
         if parameter.param_type_name == "argument":
             shown = parameter.metavar or parameter.name.upper()
-            shown += "..." if parameter.nargs == -1 and not shown.endswith("...") else ""
             usage.append(shown if parameter.required or "[" in shown else f"[{shown}]")
             rows.append(_row(f"`{shown}`", parameter.help or ""))
         elif parameter.name != "help":
@@ -73,12 +71,10 @@ def _parts(annotation: Any) -> Iterator[Any]:
 def _model(model: Any) -> str:
     import griffe
 
-    bases = [base for base in reversed(model.__mro__) if hasattr(base, "model_fields")]
-    docstrings = [griffe.Docstring(base.__doc__ or "", parser="google").parsed for base in bases]
-    docstring = docstrings[-1]
+    docstring = griffe.Docstring(model.__doc__ or "", parser="google").parsed
     meaning = {
         entry.name: entry.description
-        for section in chain.from_iterable(docstrings)
+        for section in docstring
         if section.kind is griffe.DocstringSectionKind.attributes
         for entry in section.value
     }

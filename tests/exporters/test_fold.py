@@ -6,7 +6,7 @@ import torch
 from conftest import voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from students import lively, student, teacher
+from students import lively, student, tcn, teacher
 
 from wav2small import Wav2SmallError
 from wav2small.models.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNetAdvForAudioClassification
@@ -51,8 +51,36 @@ def test_the_folded_mobilenet_is_the_same_function(backbone):
     assert_same(lively(MobileNetAdvForAudioClassification(MobileNetAdvConfig(backbone=backbone))), 2, 9000)
 
 
-def test_folding_leaves_the_model_as_it_was():
-    model = student()
+tcn_configs = st.fixed_dictionaries(
+    {
+        "window_length": st.sampled_from([200, 320, 400, 512]),
+        "hop_length": st.sampled_from([80, 160, 250]),
+        "f_min": st.sampled_from([0.0, 60.0]),
+        "width": st.sampled_from([8, 12]),
+        "stem_kernel": st.integers(1, 6),
+        "stem_stride": st.integers(1, 3),
+        "kernel_sizes": st.lists(st.integers(1, 7), min_size=2, max_size=2),
+        "dilations": st.lists(st.integers(1, 4), min_size=2, max_size=2),
+        "activation": st.sampled_from(["gelu", "hardswish", "relu"]),
+        "max_look_ahead": st.floats(0.04, 0.5),
+    }
+)
+
+
+@settings(deadline=None, max_examples=15)
+@given(tcn_configs, st.integers(1, 3), st.integers(600, 9000))
+def test_a_folded_temporal_convolution_network_is_the_same_function(config, batch, samples):
+    model = tcn(**config)
+    audio = torch.from_numpy(np.stack([np.resize(voice_like(1, seed=i), samples) for i in range(batch)]))
+    with torch.no_grad():
+        expected, (logits, speech) = model(audio), fold(model)(audio)
+    torch.testing.assert_close(logits, expected.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(speech, expected.speech, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", [student, tcn])
+def test_folding_leaves_the_model_as_it_was(network):
+    model = network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     fold(model)
     for name, value in model.state_dict().items():

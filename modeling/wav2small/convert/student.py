@@ -1,6 +1,5 @@
 """Published checkpoints, in their original key layouts -> checkpoints of ours."""
 
-import pickle
 import re
 from pathlib import Path
 
@@ -84,15 +83,15 @@ def read_weights(file: Path, source: str) -> dict[str, torch.Tensor]:
     """Read a file of weights, by its suffix; pickled code is never run."""
     try:
         if file.suffix == ".safetensors":
-            return dict(load_file(file))
-        return dict(torch.load(file, map_location="cpu", weights_only=True))
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except (
         SafetensorError,
         RuntimeError,
         EOFError,
         ValueError,
         OSError,
-        pickle.UnpicklingError,
+        torch.serialization.pickle.UnpicklingError,
     ) as error:
         reason = str(error).strip().splitlines()[0]
         raise Wav2SmallError(f"{source}: {file.name} is not a readable file of weights ({reason})") from None

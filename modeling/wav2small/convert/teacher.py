@@ -126,8 +126,7 @@ def teacher_from(
         found = current_names(read_weights(find_weights(source, commit), source), layout["encoder"])
         names = {published_name(ours, layout): ours for ours in member.state_dict()}
         load_renamed(member, found, names, source)
-    model.eval()
-    return model
+    return model.eval()
 
 
 def read_member(config: dict[str, Any], source: str) -> dict[str, Any]:

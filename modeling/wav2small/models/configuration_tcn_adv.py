@@ -10,8 +10,8 @@ class TcnAdvConfig(PretrainedConfig):
 
     Args:
         sampling_rate: of the input, in Hz.
-        n_fft: points of the FFT; a multiple of 4.
-        window_length: samples in a window of the spectrogram, at most `n_fft`.
+        n_fft: points of the FFT; an even number.
+        window_length: samples in a window of the spectrogram; an even number, at most `n_fft`.
         hop_length: samples from one window to the next.
         n_mels: mel bands.
         f_min: lower edge of the lowest band, in Hz.
@@ -95,10 +95,11 @@ class TcnAdvConfig(PretrainedConfig):
                 raise ValueError(f"{name}={getattr(self, name)}: it must hold numbers of at least 1, one for a block")
         if len(self.kernel_sizes) != len(self.dilations):
             raise ValueError(f"kernel_sizes={self.kernel_sizes}, dilations={self.dilations}: one each for a block")
-        if self.n_fft < 4 or self.n_fft % 4:
-            raise ValueError(f"n_fft={self.n_fft}: it must be a multiple of 4")
-        if not 2 <= self.window_length <= self.n_fft:
-            raise ValueError(f"window_length={self.window_length}: it must be from 2 to n_fft={self.n_fft}")
+        for name in ("n_fft", "window_length"):
+            if getattr(self, name) < 2 or getattr(self, name) % 2:
+                raise ValueError(f"{name}={getattr(self, name)}: it must be an even number")
+        if self.window_length > self.n_fft:
+            raise ValueError(f"window_length={self.window_length}: it must be at most n_fft={self.n_fft}")
         if not 0 <= self.f_min < self.f_max <= self.sampling_rate / 2:
             raise ValueError(
                 f"f_min={self.f_min}, f_max={self.f_max}: need 0 <= f_min < f_max <= {self.sampling_rate / 2} Hz"

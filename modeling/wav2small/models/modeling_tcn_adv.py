@@ -91,6 +91,20 @@ class AttentivePooling(nn.Module):
         return torch.cat([attended.flatten(1), variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=1)
 
 
+def fft_log_mel(config: TcnAdvConfig) -> FftLogMel:
+    """The front end that a configuration describes."""
+    return FftLogMel(
+        config.sampling_rate,
+        config.n_fft,
+        config.window_length,
+        config.hop_length,
+        config.n_mels,
+        config.f_min,
+        config.f_max,
+        config.power_floor,
+    )
+
+
 class TcnAdvForAudioClassification(AdvPreTrainedModel):
     """Temporal convolution network: 16 kHz speech in; arousal, dominance, valence and the share of speech out.
 
@@ -107,16 +121,7 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
 
     def __init__(self, config: TcnAdvConfig):
         super().__init__(config)
-        self.log_mel = FftLogMel(
-            config.sampling_rate,
-            config.n_fft,
-            config.window_length,
-            config.hop_length,
-            config.n_mels,
-            config.f_min,
-            config.f_max,
-            config.power_floor,
-        )
+        self.log_mel = fft_log_mel(config)
         stem_padding, *paddings = config.paddings
         self.band_norm = MaskedBatchNorm(config.n_mels)
         self.stem_pad = nn.ConstantPad1d(stem_padding, 0.0)

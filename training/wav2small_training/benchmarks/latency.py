@@ -17,6 +17,7 @@ import typer
 from wav2small.inference.predictor import BUNDLED
 from wav2small.models.auto import CLASSES
 
+from ..exporters import FOLDED_ALONE
 from .presets import PRESETS
 from .race import NOTHING, ONNX, OPENSMILE, SECONDS, TORCH, Contestant, peak_memory, processor, race
 
@@ -36,9 +37,10 @@ def of_checkpoint(folder: Path, work: Path) -> list[Contestant]:
     if weights.is_file() and importlib.util.find_spec("optimum"):
         from ..exporters.export import StraightOnnxConfig, export_onnx, load_exportable
 
-        path = work / f"{name}.onnx"
-        export_onnx(load_exportable(folder), path, StraightOnnxConfig)
-        found.append(Contestant(f"{name}: ONNX, straightforward", ONNX, path))
+        model, path = load_exportable(folder), work / f"{name}.onnx"
+        if model.config.model_type != FOLDED_ALONE:
+            export_onnx(model, path, StraightOnnxConfig)
+            found.append(Contestant(f"{name}: ONNX, straightforward", ONNX, path))
     for file in sorted((folder / "onnx").glob("*.onnx"), key=lambda file: -file.stat().st_size):
         found.append(Contestant(f"{name}: {file.name}", ONNX, file))
     return found

@@ -22,6 +22,7 @@ from wav2small.atomic import whole_file
 from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 
+from ..exporters import FOLDED_ALONE
 from ..exporters.export import StraightOnnxConfig, calibration_clips, export_onnx, silenced
 from ..exporters.quantize import adapt_all, correct_bias, eight_bit, float16, four_bit, predict_clips, with_codes
 from ..exporters.weights import nearest, weights
@@ -91,8 +92,10 @@ def compare(model: PreTrainedModel, calibration: Sequence[np.ndarray], held_out:
         work = Path(folder)
         tuned, straight = work / "tuned.onnx", work / "straight.onnx"
         export_onnx(model, tuned)
-        export_onnx(model, straight, StraightOnnxConfig)
-        files = {"float, tuned": tuned, "float, as torch writes it": straight}
+        files = {"float, tuned": tuned}
+        if model.config.model_type != FOLDED_ALONE:
+            export_onnx(model, straight, StraightOnnxConfig)
+            files["float, as torch writes it"] = straight
         for i, (method, make) in enumerate(track(WAYS.items(), "quantizing", transient=True)):
             files[method] = work / f"{i}.onnx"
             onnx.save(make(onnx.load(tuned), calibration), files[method])

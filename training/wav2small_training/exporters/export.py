@@ -34,7 +34,7 @@ from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, code_version, link_model, utc_now, write_provenance
 
-from ..data.provenance import corpus
+from ..data import provenance as lineage
 from ..recipe import Corpus
 from . import TORCH_ALONE
 from .fold import FOLDED, fold
@@ -47,6 +47,7 @@ EXPORTED = tuple(kind for kind in CLASSES if kind != TORCH_ALONE)
 OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 TOLERANCE = 1e-4  # between the predictions of the model and of the file
 TASK = "audio-classification"
+LOGITS, SPEECH = "logits", "speech"  # the outputs of a file; the second of a tcn_adv alone
 CLIPS, CLIP_SECONDS = 48, 3.0  # to calibrate on
 FLOAT, HALF, QUANTIZED, FOUR_BIT = (ONNX_FILES[kind] for kind in ("fp32", "fp16", "q8", "q4"))
 
@@ -66,8 +67,13 @@ class StraightOnnxConfig(OnnxConfig):  # type: ignore[misc]  # optimum has no ty
 
     @property
     def outputs(self) -> dict[str, dict[int, str]]:
-        """`logits`: float32 [batch, 3], arousal, dominance, valence."""
-        return {"logits": {0: "batch"}}
+        """`logits`: float32 [batch, 3]: arousal, dominance, valence; where the model has it, `speech`: [batch, 1]."""
+        return {name: {0: "batch"} for name in output_names(self._config.model_type)}
+
+
+def output_names(model_type: str) -> tuple[str, ...]:
+    """The outputs of a kind of model."""
+    return (LOGITS, SPEECH) if model_type == "tcn_adv" else (LOGITS,)
 
 
 class FoldingPatcher(ModelPatcher):  # type: ignore[misc]  # optimum has no types
@@ -76,11 +82,12 @@ class FoldingPatcher(ModelPatcher):  # type: ignore[misc]  # optimum has no type
     def __init__(self, config: OnnxConfig, model: PreTrainedModel, model_kwargs: dict[str, Any] | None = None):
         super().__init__(config, model, model_kwargs)
         if model.config.model_type in FOLDED:
-            folded = fold(model)
+            folded, names = fold(model), output_names(model.config.model_type)
 
             @wraps(self.orig_forward)  # optimum reads the arguments of a model from its signature
             def forward(input_values: torch.Tensor, *_: None) -> dict[str, torch.Tensor]:
-                return {"logits": folded(input_values)}
+                outputs = folded(input_values)
+                return dict(zip(names, outputs if isinstance(outputs, tuple) else (outputs,), strict=True))
 
             self.patched_forward = forward
 
@@ -143,7 +150,7 @@ def export_provenance(source: str, speech: Path | None, speech_licence: str | No
     before = known.provenance or Provenance(step="export", name=known.id.rpartition("/")[2], parent=known)
     corpora = [each for each in before.corpora if each.use != "calibration"]  # that was for files now replaced
     if speech:
-        recordings = corpus(Corpus(source=str(speech), licence=speech_licence or ""), "calibration")
+        recordings = lineage.corpus(Corpus(source=str(speech), licence=speech_licence or ""), "calibration")
         clips = min(CLIPS, recordings.clips or 0)
         corpora.append(replace(recordings, clips=clips, hours=round(clips * CLIP_SECONDS / 3600, 3)))
     return replace(before, corpora=corpora, onnx={"date": utc_now(), "code": code_version()})
@@ -185,8 +192,10 @@ def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray]) -
 def export_onnx(model: PreTrainedModel, path: Path, config: type[OnnxConfig] = AdvOnnxConfig) -> None:
     """Write `input_values` float32 [batch, samples] -> `logits` float32 [batch, 3], and check it against the model.
 
+    A temporal convolution network has a second output, `speech` float32 [batch, 1].
+
     Args:
-        model: Wav2Small, a MobileNet or a teacher.
+        model: a student or a teacher.
         path: of the ONNX file; its folder must exist.
         config: the tuned graph, or [`StraightOnnxConfig`].
 
@@ -202,10 +211,11 @@ def check_parity(path: Path, model: PreTrainedModel) -> None:
     """Compare a file with its model at lengths and batches other than the exported one."""
     batches = probe_batches()
     with torch.inference_mode():
-        expected = [model(torch.from_numpy(batch)).logits.numpy() for batch in batches]
-    difference = largest_difference(run_onnx(path, batches), expected)
-    if not difference <= TOLERANCE:
-        raise Wav2SmallError(f"the ONNX file differs from the model by {difference:.1e}: do not use it")
+        outputs = [model(torch.from_numpy(batch)) for batch in batches]
+    for name in output_names(model.config.model_type):
+        difference = largest_difference(run_onnx(path, batches, name), [each[name].numpy() for each in outputs])
+        if not difference <= TOLERANCE:
+            raise Wav2SmallError(f"{name} of the ONNX file differs from the model's by {difference:.1e}: do not use it")
 
 
 @contextmanager

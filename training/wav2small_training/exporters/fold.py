@@ -21,6 +21,8 @@ from wav2small.models.errors import Wav2SmallError
 from wav2small.models.log_mel import POWER_FLOOR, LogMel, normalize
 from wav2small.models.modeling_wav2small import GramPooling, TokenPooling
 
+from .fold_tcn import FoldedTcn
+
 NEPERS = 10 / math.log(10)  # decibels of power per unit of its natural logarithm
 POOL_CHANNELS = 4  # ONNX Runtime pools quickly where the channels are a multiple of this (its `channel alignment`)
 
@@ -29,10 +31,11 @@ def fold(model: PreTrainedModel) -> nn.Module:
     """Rearrange a student for inference.
 
     Args:
-        model: Wav2Small or a MobileNet; it stays as it is.
+        model: a student; it stays as it is.
 
     Returns:
-        A module that turns (batch, samples) into logits (batch, 3), equal to the model's without a mask.
+        A module that turns (batch, samples) into logits (batch, 3), equal to the model's without a mask; that of a
+        temporal convolution network gives a tuple of logits and speech (batch, 1).
 
     Raises:
         Wav2SmallError: if this kind of model has no folded form.
@@ -165,4 +168,4 @@ class FoldedMobileNet(nn.Module):
         return logits
 
 
-FOLDED = {"wav2small": FoldedWav2Small, "mobilenet_adv": FoldedMobileNet}
+FOLDED = {"wav2small": FoldedWav2Small, "mobilenet_adv": FoldedMobileNet, "tcn_adv": FoldedTcn}

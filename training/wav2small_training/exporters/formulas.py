@@ -13,15 +13,17 @@ from transformers import PretrainedConfig
 
 from wav2small.models.errors import Wav2SmallError
 from wav2small.models.log_mel import LogMel
+from wav2small.models.modeling_tcn_adv import fft_log_mel
 
 from .fold import FoldedLogMel
+from .fold_tcn import FoldedFftLogMel
 from .onnx_graph import Operators, constants
 
 TOLERANCE = 1e-5  # between a constant of a checkpoint and the formula, as absolute value
 
 
 def store_formulas(model: onnx.ModelProto, config: PretrainedConfig) -> None:
-    """Replace the DFT and the mel matrix of a folded student by formulas: some 20 KB less.
+    """Replace the DFT and the mel matrix of a folded student by formulas.
 
     Args:
         model: the graph; it is changed.
@@ -30,13 +32,20 @@ def store_formulas(model: onnx.ModelProto, config: PretrainedConfig) -> None:
     Raises:
         Wav2SmallError: if the graph does not hold the constants that the config describes.
     """
-    frontend = FoldedLogMel(
-        LogMel(config.sampling_rate, config.n_fft, config.hop_length, config.n_mels, config.f_min, config.f_max)
-    )
-    bands, bins = config.n_mels, config.n_fft // 2 + 1
-    dft(Operators(model), config.n_fft, bins, output=find_constant(model, frontend.dft.numpy()))
+    if config.model_type == "tcn_adv":
+        fft = FoldedFftLogMel(fft_log_mel(config))
+        names = [find_constant(model, constant.numpy()) for constant in (fft.cosines, fft.sines, fft.mel)]
+        half_dft(Operators(model), config, fft.first_bin, len(fft.cosines), *names[:2])
+        mel_name, first_bin, bins, copies = names[2], fft.first_bin, len(fft.cosines), 1
+    else:
+        frontend = FoldedLogMel(
+            LogMel(config.sampling_rate, config.n_fft, config.hop_length, config.n_mels, config.f_min, config.f_max)
+        )
+        first_bin, bins, copies = 0, config.n_fft // 2 + 1, 2
+        dft(Operators(model), config.n_fft, bins, output=find_constant(model, frontend.dft.numpy()))
+        mel_name = find_constant(model, frontend.mel.numpy())
     # float64: a rounding error at the edge of a band would leak power into it, which the logarithm shows
-    mel(Operators(model, np.float64), config, bands, bins, output=find_constant(model, frontend.mel.numpy()))
+    mel(Operators(model, np.float64), config, first_bin, bins, copies, output=mel_name)
 
 
 def find_constant(model: onnx.ModelProto, expected: np.ndarray) -> str:
@@ -59,8 +68,26 @@ def dft(operator: Operators, n_fft: int, bins: int, output: str) -> None:
     operator.insert()
 
 
-def mel(operator: Operators, config: PretrainedConfig, bands: int, bins: int, output: str) -> None:
-    """Triangles of area 1 between neighbours on Slaney's mel scale, twice side by side: (bands, 2 * bins)."""
+def half_dft(
+    operator: Operators, config: PretrainedConfig, first_bin: int, bins: int, cosines: str, sines: str
+) -> None:
+    """Cosines and sines from the middle of a periodic Hann window on: (bins, window_length / 2) each."""
+    half = config.window_length // 2
+    time = operator("Range", 0, half, 1)
+    bin_ = operator("Unsqueeze", operator("Range", first_bin, first_bin + bins, 1), np.array([1]))
+    turns = operator("Mod", operator("Mul", bin_, time), config.n_fft, fmod=1)
+    angle = operator("Mul", turns, 2 * math.pi / config.n_fft)
+    hann = operator("Add", 0.5, operator("Mul", operator("Cos", operator("Mul", time, math.pi / half)), 0.5))
+    middle = operator("Relu", operator("Sub", 1, time))  # 1 at time 0, which is added to itself, and 0 elsewhere
+    halved = operator("Sub", hann, operator("Mul", middle, 0.5))
+    operator("Mul", operator("Cos", angle), halved, output=cosines)
+    operator("Mul", operator("Sin", angle), hann, output=sines)
+    operator.insert()
+
+
+def mel(operator: Operators, config: PretrainedConfig, first_bin: int, bins: int, copies: int, output: str) -> None:
+    """Triangles of area 1 between neighbours on Slaney's mel scale, side by side: (bands, copies * bins)."""
+    bands = config.n_mels
     low, high = slaney(config.f_min), slaney(config.f_max)
     steps = operator("Mul", operator("Range", 0, bands + 2, 1), (high - low) / (bands + 1))
     mels = operator("Unsqueeze", operator("Add", steps, low), np.array([1]))
@@ -70,12 +97,14 @@ def mel(operator: Operators, config: PretrainedConfig, bands: int, bins: int, ou
     left, centre, right = (
         operator("Slice", hertz, np.array([i]), np.array([i + bands]), np.array([0])) for i in range(3)
     )
-    frequency = operator("Mul", operator("Range", 0, bins, 1), config.sampling_rate / (config.n_fft // 2 * 2))
+    frequency = operator(
+        "Mul", operator("Range", first_bin, first_bin + bins, 1), config.sampling_rate / (config.n_fft // 2 * 2)
+    )
     rise = operator("Div", operator("Sub", frequency, left), operator("Sub", centre, left))
     fall = operator("Div", operator("Sub", right, frequency), operator("Sub", right, centre))
     triangle = operator("Max", operator("Min", rise, fall), 0)  # (bands, bins)
     matrix = operator("Mul", triangle, operator("Div", 2, operator("Sub", right, left)))
-    operator("Cast", operator("Concat", matrix, matrix, axis=1), to=TensorProto.FLOAT, output=output)
+    operator("Cast", operator("Concat", *[matrix] * copies, axis=1), to=TensorProto.FLOAT, output=output)
     operator.insert()
 
 

@@ -23,12 +23,12 @@ def probe_batches() -> list[np.ndarray]:
     return batches
 
 
-def run_onnx(model: Path | bytes, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """Predictions (clips, 3) of an ONNX file, or of its content, for each batch (clips, samples) float32."""
+def run_onnx(model: Path | bytes, batches: Iterable[np.ndarray], output: str = "logits") -> list[np.ndarray]:
+    """One output of an ONNX file, or of its content, for each batch (clips, samples) float32."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return [session.run(["logits"], {"input_values": batch})[0] for batch in batches]
+    return [session.run([output], {"input_values": batch})[0] for batch in batches]
 
 
 def largest_difference(predictions: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:

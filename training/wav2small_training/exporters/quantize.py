@@ -13,7 +13,7 @@ from ..metrics import ccc
 from .onnx_graph import tidy
 from .parity import run_onnx
 from .rounding import adapt, can_adapt, input_moments
-from .weights import Coded, nearest, store, store_half, weights
+from .weights import Coded, biases, nearest, store, store_half, weights
 
 LEAST_AGREEMENT = 0.995  # CCC with the float predictions for the calibration speech, in each dimension, at 4 bits
 
@@ -101,8 +101,9 @@ def adapt_all(model: onnx.ModelProto, clips: Sequence[np.ndarray], bits: int) ->
 
 
 def with_codes(model: onnx.ModelProto, coded: dict[str, Coded]) -> onnx.ModelProto:
-    """Copy a graph and store some of its initializers in few bits."""
+    """Copy a graph and store some of its initializers in few bits, and its biases as float16."""
     small = onnx.ModelProto()
     small.CopyFrom(model)
     store(small, coded)
+    store_half(small, biases(small))
     return tidy(small)

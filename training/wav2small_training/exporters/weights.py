@@ -71,6 +71,13 @@ def weights(model: onnx.ModelProto) -> list[Weight]:
     return list(found.values())
 
 
+def biases(model: onnx.ModelProto) -> list[str]:
+    """The names of the float biases of a graph, except short ones."""
+    sizes = {each.name: math.prod(each.dims) for each in model.graph.initializer if each.data_type == TensorProto.FLOAT}
+    named = [node.input[2] for node in model.graph.node if node.op_type in ("Conv", "Gemm") and len(node.input) > 2]
+    return [name for name in dict.fromkeys(named) if sizes.get(name, 0) >= LEAST_VALUES]
+
+
 def largest_code(bits: int) -> int:
     """7 for 4 bits, 127 for 8: codes are symmetric about 0."""
     return (1 << bits - 1) - 1
