@@ -9,14 +9,15 @@ What is changed, and why (`latency.py` measures it):
 - Batch norm is part of the convolutions around it, or one product and one sum for each band.
 """
 
+import copy
 import math
+from typing import cast
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from wav2small.models.log_mel import FftLogMel, normalize
-from wav2small.models.modeling_tcn_adv import VARIANCE_FLOOR
+from wav2small.models.modeling_tcn_adv import VARIANCE_FLOOR, Block, MaskedBatchNorm, TcnAdvForAudioClassification
 
 
 class FoldedFftLogMel(nn.Module):
@@ -28,14 +29,14 @@ class FoldedFftLogMel(nn.Module):
 
     def __init__(self, log_mel: FftLogMel):
         super().__init__()
-        self.hop_length, self.half = log_mel.hop_length, log_mel.window_length // 2
+        self.hop_length, self.half_window = log_mel.hop_length, log_mel.window_length // 2
         self.power_floor = log_mel.power_floor
         (heard,) = log_mel.mel.sum(dim=1).nonzero(as_tuple=True)
         self.first_bin = int(heard.min())
         bins = torch.arange(self.first_bin, int(heard.max()) + 1)
-        time = torch.arange(self.half, dtype=torch.float64)  # from the middle of the window on
+        time = torch.arange(self.half_window, dtype=torch.float64)  # from the middle of the window on
         angle = 2 * math.pi / log_mel.n_fft * torch.outer(bins.double(), time)
-        window = 0.5 + 0.5 * torch.cos(math.pi / self.half * time)
+        window = 0.5 + 0.5 * torch.cos(math.pi / self.half_window * time)
         cosines = angle.cos() * window
         cosines[:, 0] /= 2  # the middle is added to itself
         self.register_buffer("cosines", cosines.float())
@@ -45,14 +46,14 @@ class FoldedFftLogMel(nn.Module):
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, bands, frames)."""
         windows = self.windows(normalize(waveform))
-        later = windows[:, self.half :]
-        earlier = windows[:, 1 : self.half + 1].flip(1)  # the first sample has no weight
+        later = windows[:, self.half_window :]
+        earlier = windows[:, 1 : self.half_window + 1].flip(1)  # the first sample has no weight
         power = (self.cosines @ (later + earlier)).square() + (self.sines @ (later - earlier)).square()
         return (self.mel @ power).clamp(min=self.power_floor).log()
 
     def windows(self, signal: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, window_length, frames), by copies of whole rows."""
-        length, hop = 2 * self.half, self.hop_length
+        length, hop = 2 * self.half_window, self.hop_length
         further = -(-length // hop) - 1  # hops of a window after its first
         signal = nn.functional.pad(signal, (0, (further + 1) * hop - length))
         hops = (
@@ -63,6 +64,13 @@ class FoldedFftLogMel(nn.Module):
             end = hops.shape[2] - further + i
             rows.append(hops[:, : min(hop, length - i * hop), i:end])
         return torch.cat(rows, dim=1)
+
+
+def affine(norm: MaskedBatchNorm) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scale and shift of a batch norm in evaluation: (channels,) each."""
+    inputs = torch.tensor([0.0, 1.0], dtype=torch.float64).expand(1, norm.num_features, 2)
+    at_0, at_1 = copy.deepcopy(norm).double()(inputs, None)[0].unbind(dim=1)
+    return (at_1 - at_0).float(), at_0.float()
 
 
 def one_row(conv: nn.Conv1d, padding: tuple[int, int]) -> nn.Module:
@@ -87,12 +95,12 @@ def one_row(conv: nn.Conv1d, padding: tuple[int, int]) -> nn.Module:
 class FoldedBlock(nn.Module):
     """A residual block for inference."""
 
-    def __init__(self, block: nn.Module):
+    def __init__(self, block: Block):
         super().__init__()
-        scale = block.norm.weight * torch.rsqrt(block.norm.running_var + block.norm.eps)
-        shift = block.norm.bias - block.norm.running_mean * scale
+        scale, shift = affine(block.norm)
         block.depthwise.weight *= scale[:, None, None]
-        block.expand.bias += block.expand.weight[:, :, 0] @ shift
+        weight, bias = block.expand.parameters()
+        bias.add_(weight[:, :, 0] @ shift)
         self.depthwise = one_row(block.depthwise, block.pad.padding)
         self.expand, self.project = one_row(block.expand, (0, 0)), one_row(block.project, (0, 0))
         self.activation = block.activation
@@ -108,16 +116,15 @@ class FoldedTcn(nn.Module):
     scale: torch.Tensor  # (bands, 1): of the natural logarithm
     shift: torch.Tensor  # (bands, 1)
 
-    def __init__(self, model: PreTrainedModel):
+    def __init__(self, model: TcnAdvForAudioClassification):
         super().__init__()
         self.log_mel = FoldedFftLogMel(model.log_mel)
-        norm = model.band_norm
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        scale, shift = affine(model.band_norm)
         self.register_buffer("scale", scale[:, None] * 0.5 / math.log(10))
-        self.register_buffer("shift", (norm.bias - norm.running_mean * scale)[:, None])
+        self.register_buffer("shift", shift[:, None])
         self.stem = one_row(model.stem, model.stem_pad.padding)
         self.activation = model.activation
-        self.blocks = nn.Sequential(*(FoldedBlock(block) for block in model.blocks))
+        self.blocks = nn.Sequential(*(FoldedBlock(cast("Block", block)) for block in model.blocks))
         self.norm, self.classifier = model.norm, model.classifier
         self.attention, self.speech = model.pooling.attention, model.speech
 
