@@ -12,7 +12,8 @@ from wav2small.provenance.provenance import read_provenance
 from wav2small_training.data.provenance import corpus, facts
 from wav2small_training.evaluation.evaluate import evaluate
 from wav2small_training.evaluation.ratings import Norms
-from wav2small_training.recipe import Corpus, load
+from wav2small_training.recipe import Corpus
+from wav2small_training.recipe_file import load_recipe
 
 HOUSE = ROOT / "training" / "recipes" / "house"
 
@@ -31,9 +32,9 @@ def test_it_tells_what_it_is_made_from(speech):
 
 
 def test_it_is_the_network_of_the_house_recipe():
-    recipe, made = load(HOUSE / "wav2small.yaml"), read_provenance(BUNDLED)
+    recipe, made = load_recipe(HOUSE / "wav2small.yaml"), read_provenance(BUNDLED)
     assert made.recipe == facts(recipe)
-    assert made.teachers[0].provenance.recipe == facts(load(HOUSE / "prosody.yaml"))
+    assert made.teachers[0].provenance.recipe == facts(load_recipe(HOUSE / "prosody.yaml"))
     expected, shipped = Wav2SmallConfig(**recipe.student.config), Wav2SmallConfig.from_pretrained(BUNDLED)
     names = set(inspect.signature(Wav2SmallConfig.__init__).parameters) - {"self", "kwargs"}
     assert {name: getattr(shipped, name) for name in names} == {name: getattr(expected, name) for name in names}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from wav2small_training import recipe
+from wav2small_training import recipe, recipe_file
 
 sys.path.insert(0, str(ROOT / "docs" / "hooks"))
 generated = pytest.importorskip("generated")
@@ -48,7 +48,7 @@ def test_the_reference_has_every_command_with_its_options():
 def test_a_recipe_that_is_shown_is_one(page, tmp_path):
     for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         (tmp_path / "recipe.yaml").write_text(block, encoding="utf-8")
-        assert recipe.load(tmp_path / "recipe.yaml").name == yaml.safe_load(block)["name"]
+        assert recipe_file.load_recipe(tmp_path / "recipe.yaml").name == yaml.safe_load(block)["name"]
 
 
 @pytest.mark.slow

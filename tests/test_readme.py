@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from wav2small.cli.main import app
 
-COMMANDS = get_command(app).commands
+GROUP = get_command(app)
+COMMANDS = {name: GROUP.get_command(None, name) for name in GROUP.list_commands(None)}  # of all packages
 HOME = "https://github.com/wav2small/wav2small"
 RAW = "https://raw.githubusercontent.com/wav2small/wav2small/main/"
 SITE = "https://wav2small.github.io/wav2small/"

@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 
 from wav2small import Wav2SmallError
-from wav2small_training.recipe import load
+from wav2small_training.recipe_file import load_mixture, load_recipe
 
 GOOD = """\
 name: mine
@@ -12,7 +12,7 @@ teacher: some/teacher
 corpora:
   - source: a/b
     licence: CC0-1.0
-evaluation:
+validation:
   corpora: [{source: c/d, licence: CC0-1.0}]
 steps: 10
 output: runs/mine
@@ -26,16 +26,16 @@ def written(tmp_path, text=GOOD):
 
 
 def test_defaults_are_filled_in_and_survive_a_round_trip(tmp_path):
-    recipe = load(written(tmp_path))
-    assert (recipe.batch, recipe.crop_seconds, recipe.corpora[0].split) == (64, 5.0, "train")
+    recipe = load_recipe(written(tmp_path))
+    assert (recipe.batch, recipe.crop_range, recipe.corpora[0].split) == (128, (5.0, 5.0), "train")
     again = tmp_path / "again.yaml"
     again.write_text(recipe.to_yaml())
-    assert load(again) == recipe
+    assert load_recipe(again) == recipe
 
 
 def test_overrides_reach_every_depth(tmp_path):
     overrides = ["steps=7", "corpora.0.weight=2.5", "optimizer.ema_decay=0.9", "trackers=[tensorboard]"]
-    recipe = load(written(tmp_path), overrides)
+    recipe = load_recipe(written(tmp_path), overrides)
     assert (recipe.steps, recipe.corpora[0].weight, recipe.optimizer.ema_decay) == (7, 2.5, 0.9)
     assert recipe.trackers == ["tensorboard"]
 
@@ -48,11 +48,14 @@ def test_overrides_reach_every_depth(tmp_path):
         (("steps: 10", "steps: many"), "line 8: steps: Input should be a valid integer"),
         (("steps: 10", "steps: 0"), "line 8: steps: Input should be greater than or equal to 1"),
         (("source: a/b", "source: a/b\n    weight: -1"), "line 5: corpora.0.weight"),
-        (("teacher: some/teacher\n", ""), "line 1: give one of: teacher, annotations, or the labels of each corpus"),
-        (("teacher: some/teacher", "teacher: t\nannotations: a"), "give one of: teacher, annotations, or the labels"),
+        (("teacher: some/teacher\n", ""), "line 1: give one of: teacher, teacher_labels, or the labels of each corpus"),
         (
-            ("teacher: some/teacher", "annotations: a\naugmentation: {mix: 0.5}"),
-            "annotations and labels hold answers for single clips: augmentation.mix needs a teacher",
+            ("teacher: some/teacher", "teacher: t\nteacher_labels: a"),
+            "give one of: teacher, teacher_labels, or the labels",
+        ),
+        (
+            ("teacher: some/teacher", "teacher_labels: a\naugmentation: {mix: 0.5}"),
+            "the labels are those of single clips: augmentation.mix needs a teacher",
         ),
         (("source: a/b", "source: a/b\n    labels: emotion"), "some corpora have labels and some have none"),
         (
@@ -67,11 +70,11 @@ def test_overrides_reach_every_depth(tmp_path):
         (("source: a/b", "source: a/b\n    labels: [a, d]"), r"line 5: corpora.0.labels.*: "),
         (("steps: 10", "steps: 10\naugmentation: {speed_range: [1.2, 0.8]}"), "speed_range must rise, not 1.2 to 0.8"),
         (("steps: 10", "steps: 10\naugmentation: {speed_range: [0, 1]}"), "line 9: augmentation.speed_range.0"),
-        (("steps: 10", "steps: 10\naugmentation: {teacher_hears: noise}"), "line 9: augmentation.teacher_hears"),
+        (("steps: 10", "steps: 10\naugmentation: {teacher_input: noise}"), "line 9: augmentation.teacher_input"),
         (("steps: 10", "steps: 10\naugmentation:\n  noise: 0.5"), "line 9: augmentation: noise needs noise_folder"),
         (
-            ("steps: 10", "steps: 10\naugmentation: {rooms: 0.5, rooms_folder: r}"),
-            "line 9: augmentation: rooms needs rooms_licence",
+            ("steps: 10", "steps: 10\naugmentation: {reverberation: 0.5, rir_folder: r}"),
+            "line 9: augmentation: reverberation needs rir_licence",
         ),
         (("steps: 10", "steps: 10\nloss: {ccc: 0, l2: 0}"), "nothing to learn"),
         (("name: mine", "name: [mine"), "recipe.yaml, line"),
@@ -80,7 +83,7 @@ def test_overrides_reach_every_depth(tmp_path):
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path, change, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
-        load(written(tmp_path, GOOD.replace(*change)))
+        load_recipe(written(tmp_path, GOOD.replace(*change)))
     assert "\n" not in str(error.value)
 
 
@@ -89,24 +92,24 @@ LABELLED = LABELLED.replace("    licence: CC0-1.0", "    licence: CC0-1.0\n    l
 
 
 def test_labels_a_word_and_several_teachers_survive_a_round_trip(tmp_path):
-    recipe = load(written(tmp_path, LABELLED))
-    assert recipe.corpora[0].labels == recipe.evaluation.corpora[0].labels == ("a", "d", "v")
+    recipe = load_recipe(written(tmp_path, LABELLED))
+    assert recipe.corpora[0].labels == recipe.validation.corpora[0].labels == ("a", "d", "v")
     again = tmp_path / "again.yaml"
     for each in (
         recipe,
-        load(written(tmp_path, LABELLED), ["corpora.0.labels=null", "corpora.0.word=neutral"]),
-        load(written(tmp_path, LABELLED), ["corpora.0.labels=emotion", "corpora.0.agreement=share"]),
-        load(written(tmp_path), ["teacher=[one, two]"]),
+        load_recipe(written(tmp_path, LABELLED), ["corpora.0.labels=null", "corpora.0.word=neutral"]),
+        load_recipe(written(tmp_path, LABELLED), ["corpora.0.labels=emotion", "corpora.0.agreement=share"]),
+        load_recipe(written(tmp_path), ["teacher=[one, two]"]),
     ):
         again.write_text(each.to_yaml())
-        assert load(again) == each
+        assert load_recipe(again) == each
 
 
 def test_a_labelled_recipe_needs_no_teacher_and_takes_none(tmp_path):
-    with pytest.raises(Wav2SmallError, match="give one of: teacher, annotations, or the labels"):
-        load(written(tmp_path, LABELLED), ["teacher=some/teacher"])
+    with pytest.raises(Wav2SmallError, match="give one of: teacher, teacher_labels, or the labels"):
+        load_recipe(written(tmp_path, LABELLED), ["teacher=some/teacher"])
     with pytest.raises(Wav2SmallError, match="some corpora have labels and some have none"):
-        load(written(tmp_path, LABELLED), ["evaluation.corpora.0.labels=null"])
+        load_recipe(written(tmp_path, LABELLED), ["validation.corpora.0.labels=null"])
 
 
 @pytest.mark.parametrize(
@@ -115,14 +118,67 @@ def test_a_labelled_recipe_needs_no_teacher_and_takes_none(tmp_path):
 )
 def test_a_wrong_override_is_told_as_written(tmp_path, override, told):
     with pytest.raises(Wav2SmallError, match=told):
-        load(written(tmp_path), [override])
+        load_recipe(written(tmp_path), [override])
 
 
 def test_a_missing_recipe_is_told(tmp_path):
     with pytest.raises(Wav2SmallError, match=r"nowhere\.yaml cannot be read"):
-        load(tmp_path / "nowhere.yaml")
+        load_recipe(tmp_path / "nowhere.yaml")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "training" / "recipes").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_a_crop_is_a_length_or_a_range(tmp_path):
+    recipe = load_recipe(written(tmp_path), ["crop_seconds=[0.5, 10]"])
+    assert recipe.crop_range == (0.5, 10.0)
+    with pytest.raises(Wav2SmallError, match=r"crop_seconds must rise, not 3.0 to 1.0"):
+        load_recipe(written(tmp_path), ["crop_seconds=[3, 1]"])
+
+
+MIXTURE = "name: mine\nteacher: some/teacher\ncorpora: [{source: a/b, licence: CC0-1.0}]\nseed: 3\n"
+
+
+def test_a_mixture_needs_no_training_and_is_the_same_from_a_recipe_that_contains_it(tmp_path):
+    alone = load_mixture(written(tmp_path, MIXTURE))
+    assert load_mixture(written(tmp_path), ["seed=3"]) == alone
+    with pytest.raises(Wav2SmallError, match=r"recipe.yaml, line 1: validation: is missing"):
+        load_recipe(written(tmp_path, MIXTURE))
+    with pytest.raises(Wav2SmallError, match=r"recipe.yaml, line 5: stepz: unknown key"):
+        load_mixture(written(tmp_path, MIXTURE + "stepz: 3\n"))
+
+
+def test_a_recipe_builds_on_another_and_holds_what_differs(tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "mixture.yaml").write_text(MIXTURE + "augmentation: {level: 0.5, clipping: 0.1}\n")
+    more = "augmentation: {clipping: 0.2}\nsteps: 5\noutput: o\nvalidation: {corpora: [{source: c, licence: MIT}]}\n"
+    recipe = load_recipe(written(tmp_path, "base: parts/mixture.yaml\nname: other\n" + more))
+    assert (recipe.name, recipe.seed, recipe.steps, recipe.teacher) == ("other", 3, 5, "some/teacher")
+    assert (recipe.augmentation.level, recipe.augmentation.clipping) == (0.5, 0.2)
+    longer = load_recipe(written(tmp_path, "base: parts/mixture.yaml\ncorpora: [{source: d, licence: MIT}]\n" + more))
+    assert [corpus.source for corpus in longer.corpora] == ["d"], "a list is replaced as a whole"
+    assert load_mixture(written(tmp_path, "base: parts/mixture.yaml\nteacher: t\n")).teacher == "t"
+
+
+@pytest.mark.parametrize(
+    ("base", "own", "told"),
+    [
+        (MIXTURE + "batchs: 3\n", "name: other\n", r"base.yaml, line 5: batchs: unknown key"),
+        (MIXTURE, "seed: many\n", r"recipe.yaml, line 2: seed: Input should be a valid integer"),
+        (MIXTURE.replace("seed: 3", "seed: many"), "name: other\n", r"base.yaml, line 4: seed: Input"),
+        ("base: recipe.yaml\n", "name: other\n", r"recipe.yaml: its base leads back to it"),
+        (None, "name: other\n", r"recipe.yaml: base: .*base.yaml cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_file_that_says_it(tmp_path, base, own, told):
+    if base is not None:
+        (tmp_path / "base.yaml").write_text(base)
+    with pytest.raises(Wav2SmallError, match=told):
+        load_mixture(written(tmp_path, "base: base.yaml\n" + own))
+
+
+RECIPES = sorted((ROOT / "training" / "recipes").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_of_the_project_loads(path):
-    assert load(path).name
+    assert load_mixture(path).name
+    if "output:" in path.read_text():
+        assert load_recipe(path).steps

@@ -8,6 +8,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -37,6 +38,7 @@ def _command(name: str, command: Any) -> str:
     for parameter in command.params:
         if parameter.param_type_name == "argument":
             shown = parameter.metavar or parameter.name.upper()
+            shown += "..." if parameter.nargs == -1 and not shown.endswith("...") else ""
             usage.append(shown if parameter.required or "[" in shown else f"[{shown}]")
             rows.append(_row(f"`{shown}`", parameter.help or ""))
         elif parameter.name != "help":
@@ -71,10 +73,12 @@ def _parts(annotation: Any) -> Iterator[Any]:
 def _model(model: Any) -> str:
     import griffe
 
-    docstring = griffe.Docstring(model.__doc__ or "", parser="google").parsed
+    bases = [base for base in reversed(model.__mro__) if hasattr(base, "model_fields")]
+    docstrings = [griffe.Docstring(base.__doc__ or "", parser="google").parsed for base in bases]
+    docstring = docstrings[-1]
     meaning = {
         entry.name: entry.description
-        for section in docstring
+        for section in chain.from_iterable(docstrings)
         if section.kind is griffe.DocstringSectionKind.attributes
         for entry in section.value
     }

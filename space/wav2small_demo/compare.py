@@ -139,7 +139,7 @@ def render_recordings(pair: list[Analysis], predictor: Predictor) -> str:
         rows.append((label, f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}"))
     rows.append(("word", first.word, second.word, ""))
     table = pictures.table(["", "1", "2", "difference"], rows, f"1: {first.name}, 2: {second.name}")
-    plane = pictures.plane([(one.name, one.whole) for one in pair], predictor.words)
+    plane = pictures.plane([(one.name, one.whole) for one in pair], predictor.words, numbered=True)
     players = "".join(
         f"<div>{escape(f'{number}: {one.name}')}{pictures.player(kept)}</div>"
         for number, kept, one in zip((1, 2), ("first", "second"), pair, strict=True)

@@ -17,7 +17,7 @@ ENDS = {"arousal": ("calm", "excited"), "dominance": ("weak", "strong"), "valenc
 PEAKS = 500  # bars of a waveform
 SCALE = "".join(f'<span class="scale" style="top:{top}%" aria-hidden="true">{y}</span>' for y, top in ((1, 8), (0, 92)))
 PLANE = 300  # side of the plane, in SVG units
-MAX_NUMBERED = 9  # points in the plane
+MAX_SPOKEN = 9  # points of the plane that a screen reader reads
 
 
 def message(text: str) -> str:
@@ -51,16 +51,18 @@ def _gauge(label: str, value: float, words: AffectWords | None) -> str:
     )
 
 
-def plane(points: Sequence[tuple[str, Prediction]], words: AffectWords | None, path: bool = False) -> str:
+def plane(
+    points: Sequence[tuple[str, Prediction]], words: AffectWords | None, *, numbered: bool = False, path: bool = False
+) -> str:
     """The arousal-valence plane with its regions and their affect words, and a point for each prediction.
 
     Args:
-        points: (name, prediction) pairs; from two to nine are numbered.
+        points: (name, prediction) pairs.
         words: thresholds of the checkpoint; without them the plane has no regions.
+        numbered: the points show their number, from 1.
         path: the predictions follow each other: a line joins them, and only the last has a point.
     """
     places = [(_x(one.valence), _y(one.arousal)) for _, one in points]
-    numbered = 1 < len(points) <= MAX_NUMBERED and not path
     dots = []
     for number, ((name, one), (x, y)) in enumerate(zip(points, places, strict=True), 1):
         title = _sentence(name, one) + (f", {one.word}" if one.word else "")
@@ -72,7 +74,7 @@ def plane(points: Sequence[tuple[str, Prediction]], words: AffectWords | None, p
     if path:
         line = f'<polyline class="path" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
         dots = dots[-1:]
-    spoken = "; ".join(_sentence(name, one) for name, one in points[:MAX_NUMBERED])
+    spoken = "; ".join(_sentence(name, one) for name, one in points[:MAX_SPOKEN])
     return (
         f'<figure class="plane"><svg viewBox="0 0 {PLANE} {PLANE}" role="img" '
         f'aria-label="Plane of arousal and valence. {escape(spoken)}">{_regions(words)}{line}{"".join(dots)}</svg>'

@@ -11,7 +11,7 @@ from wav2small_training.recipe import Recipe
 @pytest.fixture
 def recipe(tmp_path) -> Recipe:
     source = {"source": str(write_corpus(tmp_path / "clips", 8)), "licence": "CC0-1.0"}
-    values = {"corpora": [source], "evaluation": {"corpora": [source]}, "teacher": str(BUNDLED)}
+    values = {"corpora": [source], "validation": {"corpora": [source]}, "teacher": str(BUNDLED)}
     settings = {"name": "test", "steps": 2, "batch": 4, "crop_seconds": 0.5, "output": str(tmp_path / "run")}
     return Recipe.model_validate({**values, **settings})
 
@@ -25,5 +25,5 @@ def test_loading_and_training_are_measured(recipe, monkeypatch, workers):
 
 @pytest.mark.parametrize("module", ["annotate", "distill"])
 def test_whole_commands_are_measured(recipe, module):
-    arguments = ["{folder}/answers"] if module == "annotate" else []
+    arguments = ["{folder}/labels"] if module == "annotate" else []
     assert throughput.command(recipe, module, 1, *arguments) > 0.1

@@ -77,8 +77,8 @@ def test_a_stream_goes_on_exactly_from_any_position(folders, taken, seed):
 
 def loader(folders, workers: int, augment: bool = True) -> StatefulDataLoader:
     change = Augment(Augmentation(mix=0.5, level=0.5, clipping=0.3)) if augment else None
-    stream = Mixture([corpus(folders[0]), corpus(folders[1], 2.0)], 3, 0.5, change)
-    return StatefulDataLoader(stream, 6, collate_fn=partial(collate, crop=8000), num_workers=workers)
+    stream = Mixture([corpus(folders[0]), corpus(folders[1], 2.0)], 3, (0.5, 0.5), change)
+    return StatefulDataLoader(stream, 6, collate_fn=partial(collate, samples=8000), num_workers=workers)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -97,23 +97,29 @@ def test_the_loader_goes_on_exactly_with_its_worker_processes(folders, workers):
 
 
 def test_the_same_seed_gives_the_same_clips_and_weights_are_kept(folders):
-    clips = [list(islice(Mixture([corpus(folders[0]), corpus(folders[1], 3.0)], 5, 0.5), 400)) for _ in range(2)]
+    clips = [list(islice(Mixture([corpus(folders[0]), corpus(folders[1], 3.0)], 5, (0.5, 0.5)), 400)) for _ in range(2)]
     assert [clip["id"] for clip in clips[0]] == [clip["id"] for clip in clips[1]]
     by_size = np.bincount([int(clip["id"][:3]) >= 11 for clip in clips[0]])  # only the first corpus has these
     assert by_size[1] / 400 == pytest.approx(0.25 * 12 / 23, abs=0.06)
 
 
 def test_a_batch_is_padded_and_masked(folders):
-    stream = Mixture([corpus(folders[0])], 0, 0.95)
-    batch = collate(list(islice(stream, 30)), crop=round(0.95 * RATE))
+    stream = Mixture([corpus(folders[0])], 0, (0.95, 0.95))
+    batch = collate(list(islice(stream, 30)), samples=round(0.95 * RATE))
     assert batch["input_values"].shape == batch["attention_mask"].shape == (30, round(0.95 * RATE))
     lengths = batch["attention_mask"].sum(1)
     assert lengths.min() == round(0.8 * RATE) and lengths.max() == round(0.95 * RATE)
     assert torch.all(batch["input_values"][batch["attention_mask"] == 0] == 0)
 
 
+def test_crops_are_drawn_from_their_whole_range(folders):
+    lengths = [len(clip["input_values"]) / RATE for clip in islice(Mixture([corpus(folders[0])], 0, (0.2, 0.7)), 200)]
+    assert 0.2 <= min(lengths) < 0.22 and 0.68 < max(lengths) <= 0.7
+    assert np.mean(np.array(lengths) < 0.45) == pytest.approx(0.5, abs=0.12)
+
+
 def test_bad_items_are_skipped_and_counted(folders):
-    stream = Mixture([corpus(folders[2])], 0, 0.5, max_bad_share=0.9)
+    stream = Mixture([corpus(folders[2])], 0, (0.5, 0.5), max_bad_share=0.9)
     clips = list(islice(stream, 40))
     assert not any("bad" in clip["id"] for clip in clips)
     assert 25 < sum(clip["skipped"] for clip in clips) < 55
@@ -121,20 +127,20 @@ def test_bad_items_are_skipped_and_counted(folders):
 
 def test_too_many_bad_items_stop_with_an_error_that_names_one(folders):
     with pytest.raises(Wav2SmallError, match=r"of \d+ items are bad, the last of them: .*bad\d.flac is not readable"):
-        list(islice(Mixture([corpus(folders[2])], 0, 0.5, max_bad_share=0.2), 100))
+        list(islice(Mixture([corpus(folders[2])], 0, (0.5, 0.5), max_bad_share=0.2), 100))
 
 
-def test_clips_without_an_annotation_count_as_bad(folders):
-    stream = Mixture([corpus(folders[0])], 0, 0.5, targets=lambda source, name: [], max_bad_share=0.5)
-    with pytest.raises(Wav2SmallError, match="has no annotation"):
+def test_clips_without_a_teacher_label_count_as_bad(folders):
+    stream = Mixture([corpus(folders[0])], 0, (0.5, 0.5), teacher_labels=lambda source, name: [], max_bad_share=0.5)
+    with pytest.raises(Wav2SmallError, match="has no teacher label"):
         next(iter(stream))
 
 
-def test_an_annotated_clip_brings_its_window_and_answer(folders):
+def test_a_clip_with_teacher_labels_is_cropped_to_a_labelled_window(folders):
     def windows(source, name):
         return [(0.25, np.array([0.1, 0.2, 0.3], np.float32))]
 
-    (clip,) = islice(Mixture([corpus(folders[0])], 0, 0.5, targets=windows), 1)
+    (clip,) = islice(Mixture([corpus(folders[0])], 0, (0.5, 0.5), teacher_labels=windows), 1)
     whole = {row["id"]: row for row in module.open_rows(corpus(folders[0]))}[clip["id"]]
     samples = module.waveform(whole, corpus(folders[0]))
     np.testing.assert_array_equal(clip["input_values"], samples[4000:12000])

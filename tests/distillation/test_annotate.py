@@ -1,4 +1,4 @@
-"""The teacher's answers are written once, exactly, whatever interrupts the writing and however many share it."""
+"""Teacher labels are written once, exactly, whatever interrupts the writing and however many processes share it."""
 
 import json
 from itertools import pairwise
@@ -17,7 +17,7 @@ from wav2small.convert.student import hub_variant_keys, load_renamed
 from wav2small.models.audio import read_audio
 from wav2small_training.distillation import annotate as module
 from wav2small_training.distillation.annotate import annotate
-from wav2small_training.distillation.teacher_labels import Answers
+from wav2small_training.distillation.teacher_labels import TeacherLabels
 from wav2small_training.recipe import Recipe
 
 
@@ -39,7 +39,7 @@ def recipe(place: Path, **more) -> Recipe:
         "name": "test",
         "teacher": str(place / "teacher"),
         "corpora": [{"source": str(place / "train"), "licence": "CC0-1.0"}],
-        "evaluation": {"corpora": [{"source": str(place / "held"), "licence": "CC0-1.0"}]},
+        "validation": {"corpora": [{"source": str(place / "held"), "licence": "CC0-1.0"}]},
         "steps": 1,
         "crop_seconds": 0.5,
         "max_bad_share": 0.2,
@@ -61,7 +61,7 @@ def whole(place) -> Path:
     return out
 
 
-def test_each_window_has_the_teachers_answer(place, whole):
+def test_each_window_has_the_teachers_prediction(place, whole):
     found = rows(whole)
     assert {row["id"] for row in found if "train" in row["source"]} == {f"{i:03}.flac" for i in range(21)}
     teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher").eval()
@@ -71,9 +71,9 @@ def test_each_window_has_the_teachers_answer(place, whole):
         ]
         with torch.no_grad():
             expected = teacher(torch.from_numpy(samples)[None]).logits[0].numpy()
-        answer = [row["arousal"], row["dominance"], row["valence"]]
-        np.testing.assert_allclose(answer, expected, atol=1e-4)
-        np.testing.assert_allclose(row["members"], [answer], atol=1e-6)
+        predicted = [row["arousal"], row["dominance"], row["valence"]]
+        np.testing.assert_allclose(predicted, expected, atol=1e-4)
+        np.testing.assert_allclose(row["members"], [predicted], atol=1e-6)
         assert row["teacher"] == str(place / "teacher")
 
 
@@ -87,13 +87,13 @@ def test_windows_cover_each_clip_to_its_end(whole):
         assert all(begin <= end for (_, end), (begin, _) in pairwise(windows))
 
 
-def test_answers_are_found_by_clip(whole, place):
-    answers = Answers(whole)
-    windows = answers(str(place / "train"), "003.flac")
+def test_teacher_labels_are_found_by_clip(whole, place):
+    labels = TeacherLabels(whole)
+    windows = labels(str(place / "train"), "003.flac")
     expected = [row for row in rows(whole) if row["id"] == "003.flac" and row["source"] == str(place / "train")]
     assert [start for start, _ in windows] == [row["start"] for row in expected]
     np.testing.assert_allclose(windows[0][1], [expected[0][name] for name in ("arousal", "dominance", "valence")])
-    assert answers(str(place / "train"), "nothing.flac") == []
+    assert labels(str(place / "train"), "nothing.flac") == []
 
 
 def annotate_in_small_shards(recipe: Recipe, out: Path) -> None:
@@ -124,7 +124,7 @@ def test_two_processes_write_the_rows_of_one(place, tmp_path, whole):
 
 
 def test_other_settings_in_the_same_folder_are_refused(place, whole):
-    with pytest.raises(Wav2SmallError, match="begun with another crop_seconds"):
+    with pytest.raises(Wav2SmallError, match="started with another crop_seconds"):
         annotate(recipe(place, crop_seconds=0.7), whole)
 
 
@@ -135,14 +135,14 @@ def test_too_many_bad_items_stop_it(place, tmp_path):
         annotate(recipe(place, corpora=corpora), tmp_path / "out")
 
 
-def test_unfinished_annotations_are_refused(tmp_path):
-    with pytest.raises(Wav2SmallError, match="no finished annotations"):
-        Answers(tmp_path)
+def test_unfinished_teacher_labels_are_refused(tmp_path):
+    with pytest.raises(Wav2SmallError, match="no finished teacher labels"):
+        TeacherLabels(tmp_path)
 
 
 def test_a_recipe_without_a_teacher_is_refused(place, tmp_path):
     with pytest.raises(Wav2SmallError, match="needs a recipe with a teacher"):
-        annotate(recipe(place, teacher=None, annotations="x"), tmp_path / "out")
+        annotate(recipe(place, teacher=None, teacher_labels="x"), tmp_path / "out")
 
 
 def test_the_settings_are_kept_beside_the_shards(whole, place):

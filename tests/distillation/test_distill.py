@@ -1,4 +1,4 @@
-"""Distillation makes a student that answers like its teacher, and survives what happens to long runs."""
+"""Distillation makes a student that predicts what its teacher predicts, and survives what happens to long runs."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,8 @@ from wav2small_training.data.corpora import label, open_rows, waveform
 from wav2small_training.distillation.annotate import annotate
 from wav2small_training.distillation.distill import distill
 from wav2small_training.metrics import ccc
-from wav2small_training.recipe import Recipe, load
+from wav2small_training.recipe import Recipe
+from wav2small_training.recipe_file import load_recipe
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def recipe(place: Path, name: str = "run", **more) -> Recipe:
         "name": "test",
         "teacher": str(place / "teacher"),
         "corpora": [{"source": str(place / "train"), "licence": "CC0-1.0"}],
-        "evaluation": {"corpora": [{"source": str(place / "held"), "licence": "CC0-1.0"}], "clips": 8, "every": 3},
+        "validation": {"corpora": [{"source": str(place / "held"), "licence": "CC0-1.0"}], "clips": 8, "every": 3},
         "augmentation": {"mix": 0.3, "level": 0.3},
         "optimizer": {"learning_rate": 0.003, "warmup_steps": 2, "ema_decay": 0.5},
         "steps": 6,
@@ -60,13 +61,13 @@ def student(recipe: Recipe, name: str = "last") -> dict[str, torch.Tensor]:
     return Wav2SmallForAudioClassification.from_pretrained(Path(recipe.output) / name).state_dict()
 
 
-def test_a_student_learns_to_answer_like_its_teacher(place):
-    mine = recipe(place, "learns", steps=60, evaluation={**recipe(place).evaluation.model_dump(), "every": 60})
+def test_a_student_learns_to_predict_what_its_teacher_predicts(place):
+    mine = recipe(place, "learns", steps=60, validation={**recipe(place).validation.model_dump(), "every": 60})
     state = distill(mine)
     untrained, trained = (sum(entry["ccc"]) / 3 for entry in history(mine))
     assert trained > untrained + 0.1, history(mine)
     assert state.step == 60 and state.best == pytest.approx(max(untrained, trained), abs=1e-3)
-    assert load(Path(mine.output) / "recipe.yaml") == mine
+    assert load_recipe(Path(mine.output) / "recipe.yaml") == mine
     files = {"best", "last", "state", "history.json", "recipe.yaml", "report.md", "curve.png"}
     assert {path.name for path in Path(mine.output).iterdir()} == files
     report = (Path(mine.output) / "report.md").read_text()
@@ -74,9 +75,9 @@ def test_a_student_learns_to_answer_like_its_teacher(place):
         assert f"| {entry['step']} | {' | '.join(f'{score:.3f}' for score in entry['ccc'])} |" in report
 
 
-def test_it_learns_from_annotations_as_well(place):
-    annotate(recipe(place), place / "answers")
-    mine = recipe(place, "annotated", teacher=None, annotations=str(place / "answers"), augmentation={"level": 0.5})
+def test_a_student_learns_from_teacher_labels_written_before(place):
+    annotate(recipe(place), place / "labels")
+    mine = recipe(place, "annotated", teacher=None, teacher_labels=str(place / "labels"), augmentation={"level": 0.5})
     distill(mine)
     assert [entry["step"] for entry in history(mine)] == [0, 3, 6]
 
@@ -87,18 +88,18 @@ def labelled(place: Path, name: str, **more) -> Recipe:
         write_labelled(place / "labelled", 20)
     entry = {"source": str(place / "labelled"), "licence": "CC0-1.0", "labels": ("arousal", "dominance", "valence")}
     held = [entry | {"where": {"split": "validation"}}, entry | {"labels": "emotion", "agreement": "agreed"}]
-    values = {"teacher": None, "corpora": [entry], "augmentation": {"shorten": 0.5, "level": 0.5}}
-    values |= {"evaluation": {"corpora": held, "clips": 15, "every": 2}}
+    values = {"teacher": None, "corpora": [entry], "augmentation": {"level": 0.5}}
+    values |= {"validation": {"corpora": held, "clips": 15, "every": 2}}
     return recipe(place, name, **(values | more))
 
 
-def test_it_learns_from_labels_and_its_worst_corpus_decides_which_student_is_the_best(place):
+def test_the_best_student_of_labels_is_the_one_that_is_best_on_its_worst_corpus(place):
     mine = labelled(place, "labels", student={"config": {"channels": 4}})
     distill(mine)
     assert [entry["step"] for entry in history(mine)] == [0, 2, 4, 6]
     student = Wav2SmallForAudioClassification.from_pretrained(Path(mine.output) / "last").eval()
     scores = []
-    for corpus in mine.evaluation.corpora:
+    for corpus in mine.validation.corpora:
         found = list(open_rows(corpus))[:8]  # half of 15, rounded up
         with torch.no_grad():
             heard = [torch.from_numpy(waveform(row, corpus)[:8000])[None] for row in found]
@@ -181,7 +182,7 @@ def test_two_processes_train_like_one(place):
         "steps": 60,
         "batch": 24,
         "augmentation": {},
-        "evaluation": {**recipe(place).evaluation.model_dump(), "every": 60},
+        "validation": {**recipe(place).validation.model_dump(), "every": 60},
         "save_every": 60,
     }
     one, two = recipe(place, "one", **long), recipe(place, "two", **long)
@@ -190,7 +191,7 @@ def test_two_processes_train_like_one(place):
     assert {"loader_0.pt", "loader_1.pt"} <= {path.name for path in (Path(two.output) / "state").iterdir()}
     before = sum(history(one)[0]["ccc"]) / 3
     alone, shared = (sum(history(each)[-1]["ccc"]) / 3 for each in (one, two))
-    assert history(two)[0] == history(one)[0], "both begin with the same student and the same held-out clips"
+    assert history(two)[0] == history(one)[0], "both begin with the same student and the same validation clips"
     assert min(alone, shared) > before + 0.1
     assert shared == pytest.approx(alone, abs=0.3), "the clips differ; the curves agree within the noise of a short run"
 
@@ -202,7 +203,7 @@ def test_a_taken_folder_a_missing_state_and_another_recipe_are_refused(place):
     distill(mine)
     with pytest.raises(Wav2SmallError, match="holds a run already"):
         distill(mine)
-    with pytest.raises(Wav2SmallError, match="differs from this recipe"):
+    with pytest.raises(Wav2SmallError, match="was started with another steps"):
         distill(recipe(place, "taken", steps=3), resume=True)
 
 

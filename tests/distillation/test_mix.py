@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 from conftest import RATE, voice_like, write_corpus, write_labelled
-from processes import Running, command
+from processes import Running
 from pyarrow import parquet
 from reference import wav2small as reference
 from students import prosody
@@ -21,18 +21,25 @@ from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
 from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.data.corpora import label, open_rows, waveform
-from wav2small_training.data.norms import adv
+from wav2small_training.data.norms import emotion_norm
+from wav2small_training.distillation import mix as module
 from wav2small_training.distillation.distill import distill
-from wav2small_training.distillation.mix import SHARD, flac, mix
+from wav2small_training.distillation.mix import flac, mix
 from wav2small_training.distillation.targets import Ensemble, load_teacher
 from wav2small_training.distillation.train_prosody import train
 from wav2small_training.hub import card
 from wav2small_training.metrics import ccc
 from wav2small_training.recipe import Corpus, Recipe
 
-BATCH = 2
-CLIPS = SHARD * BATCH  # of a shard
+CLIPS = 16  # of a shard, here
 NAMES = ("arousal", "dominance", "valence")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_shards():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SHARD", CLIPS)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +71,10 @@ def recipe(place: Path, **more) -> Recipe:
         "name": "test",
         "teacher": str(place / "teacher"),
         "corpora": [corpus(place, credit="Some Speech (2020)"), corpus(place, "speech")],
-        "evaluation": {"corpora": [corpus(place, "speech")]},
+        "validation": {"corpora": [corpus(place, "speech")]},
         "augmentation": noise,
         "steps": 1,
-        "batch": BATCH,
+        "batch": 2,
         "crop_seconds": 1.2,
         "workers": 0,
         "output": str(place / "none"),
@@ -78,7 +85,7 @@ def recipe(place: Path, **more) -> Recipe:
 def by_labels(place: Path, **more) -> Recipe:
     """The same with labels in the place of a teacher."""
     entry = corpus(place, labels="emotion", agreement="agreed")
-    return recipe(place, **({"teacher": None, "corpora": [entry], "evaluation": {"corpora": [entry]}} | more))
+    return recipe(place, **({"teacher": None, "corpora": [entry], "validation": {"corpora": [entry]}} | more))
 
 
 def rows(out: Path) -> list[dict]:
@@ -97,15 +104,15 @@ def answer(model, samples: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def rendered(place) -> Path:
     """Two shards, of what the teacher hears clean."""
-    mine = recipe(place, augmentation={**recipe(place).augmentation.model_dump(), "teacher_hears": "clean"})
-    assert mix(mine, place / "rendered", CLIPS + 1) == 2 * CLIPS
+    mine = recipe(place, augmentation={**recipe(place).augmentation.model_dump(), "teacher_input": "clean"})
+    assert mix(mine, place / "rendered", 2 * CLIPS) == 2 * CLIPS
     return place / "rendered"
 
 
 # ---- what is in it ----
 
 
-def test_the_target_is_the_teachers_answer_to_the_clean_clip(place, rendered):
+def test_the_target_is_the_teachers_prediction_for_the_clean_clip(place, rendered):
     teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher")
     found = rows(rendered)
     assert len(found) == 2 * CLIPS and {row["source"] for row in found} == {"labelled", "speech"}
@@ -116,16 +123,16 @@ def test_the_target_is_the_teachers_answer_to_the_clean_clip(place, rendered):
         assert np.abs(answer(teacher, worn) - target(row)).max() > 0.02, "the noise must matter to the teacher"
 
 
-def test_or_its_answer_to_the_recording(place):
-    mix(recipe(place), place / "recordings", 1)
+def test_the_target_is_the_teachers_prediction_for_the_recording_where_the_recipe_says_so(place):
+    mix(recipe(place), place / "recordings", CLIPS)
     teacher = Wav2SmallForAudioClassification.from_pretrained(place / "teacher")
     for row in rows(place / "recordings")[::5]:
         np.testing.assert_allclose(target(row), answer(teacher, read_audio(row["audio"]["bytes"])), atol=5e-3)
 
 
-def test_several_teachers_of_ours_answer_with_their_mean(place):
+def test_several_teachers_label_with_their_mean(place):
     pair = [str(place / "teacher"), str(place / "second")]
-    mix(recipe(place, teacher=pair, augmentation={}), place / "pair", 1)
+    mix(recipe(place, teacher=pair, augmentation={}), place / "pair", CLIPS)
     ensemble = load_teacher(pair, torch.device("cpu"))
     assert isinstance(ensemble, Ensemble)
     for row in rows(place / "pair")[::5]:
@@ -145,12 +152,12 @@ def test_ours_and_published_teachers_do_not_mix_in_one_sentence(place, tmp_path)
 
 
 def test_a_label_stays_what_it_is_however_the_clip_is_changed(place):
-    changes = {**recipe(place).augmentation.model_dump(), "shorten": 0.5, "speed": 0.7}
-    mix(by_labels(place, augmentation=changes), place / "words", 1)
+    changes = {**recipe(place).augmentation.model_dump(), "speed": 0.7}
+    mix(by_labels(place, augmentation=changes), place / "words", CLIPS)
     words = {row["id"]: row for row in open_rows(Corpus(**corpus(place)))}
     for row in rows(place / "words"):
         word, share = words[row["id"]]["emotion"], float(words[row["id"]]["agreed"])
-        np.testing.assert_allclose(target(row), 0.5 + share * (adv(word) - 0.5), atol=1e-6)
+        np.testing.assert_allclose(target(row), 0.5 + share * (emotion_norm(word) - 0.5), atol=1e-6)
 
 
 def test_a_word_for_all_clips_and_numbers_in_columns_are_labels_too(place):
@@ -158,7 +165,7 @@ def test_a_word_for_all_clips_and_numbers_in_columns_are_labels_too(place):
         ({"word": "neutral"}, lambda row: [0.5, 0.5, 0.5]),
         ({"word": "joy"}, None),
         ({"labels": NAMES}, lambda row: [float(row[name]) for name in NAMES]),
-        ({"labels": ("arousal", "split", "valence")}, "'train' in its column 'split' is no number"),
+        ({"labels": ("arousal", "split", "valence")}, "'train' in its column 'split' is not a number"),
         ({"labels": ("arousal", "power", "valence")}, "has no column 'power'; it has "),
     ):
         entry = Corpus(**corpus(place, **more))
@@ -184,7 +191,7 @@ def test_loud_audio_is_kept_in_shape():
 
 
 def test_rendering_again_gives_the_same_rows_and_a_longer_one_begins_with_them(place, rendered):
-    mine = recipe(place, augmentation={**recipe(place).augmentation.model_dump(), "teacher_hears": "clean"})
+    mine = recipe(place, augmentation={**recipe(place).augmentation.model_dump(), "teacher_input": "clean"})
     times = {path.name: path.stat().st_mtime_ns for path in rendered.glob("*.parquet")}
     assert mix(mine, rendered, 2 * CLIPS) == 2 * CLIPS
     assert times == {path.name: path.stat().st_mtime_ns for path in rendered.glob("*.parquet")}, "nothing was to do"
@@ -192,12 +199,17 @@ def test_rendering_again_gives_the_same_rows_and_a_longer_one_begins_with_them(p
     assert rows(place / "longer")[: 2 * CLIPS] == rows(rendered)
 
 
+def mix_in_small_shards(recipe: Recipe, out: Path) -> None:
+    """Render without end, in a process of its own."""
+    module.SHARD = CLIPS
+    mix(recipe, out, 1_000_000)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
     mine = recipe(place, workers=workers)
-    path, out = place / f"killed{workers}.yaml", place / f"killed{workers}"
-    path.write_text(mine.to_yaml())
-    running = Running(command, "mix", path, out, "--clips", "1000000")
+    out = place / f"killed{workers}"
+    running = Running(mix_in_small_shards, mine, out)
     running.kill_once((out / "mixture-00000.parquet").is_file)
     written = len(list(out.glob("*.parquet")))
     clips = (written + 2) * CLIPS
@@ -210,7 +222,7 @@ def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
 
 def test_the_mixture_of_another_recipe_is_refused_and_left_as_it_is(place, rendered):
     before = (rendered / "recipe.yaml").read_bytes(), sorted(path.name for path in rendered.iterdir())
-    with pytest.raises(Wav2SmallError, match="rendered holds the mixture of another recipe: choose another folder"):
+    with pytest.raises(Wav2SmallError, match="rendered was started with another augmentation: use the same, or"):
         mix(recipe(place, seed=5), rendered, CLIPS)
     assert before == ((rendered / "recipe.yaml").read_bytes(), sorted(path.name for path in rendered.iterdir()))
 
@@ -226,7 +238,7 @@ def test_a_recipe_without_a_licence_for_its_mixture_writes_nothing(place):
 
 def learner(place: Path, rendered: Path, name: str, **more) -> Recipe:
     entry = {"source": f"{rendered}/*.parquet", "licence": "CC0-1.0", "labels": NAMES}
-    values = {"teacher": None, "corpora": [entry], "evaluation": {"corpora": [entry], "clips": 6, "every": 2}}
+    values = {"teacher": None, "corpora": [entry], "validation": {"corpora": [entry], "clips": 6, "every": 2}}
     values |= {"augmentation": {}, "steps": 2, "batch": 4, "student": {"config": {"channels": 2}}}
     return recipe(place, **(values | {"output": str(place / name)} | more))
 
@@ -249,7 +261,7 @@ def test_a_student_of_a_mixture_names_its_teacher_corpora_and_noise_and_has_thei
 
 
 def test_a_student_of_rendered_labels_names_the_norms(place):
-    mix(by_labels(place), place / "norms", 1)
+    mix(by_labels(place), place / "norms", CLIPS)
     distill(learner(place, place / "norms", "of-norms", steps=1))
     made = provenance.read_provenance(place / "of-norms" / "last")
     assert made.step == "train" and not made.teachers
@@ -260,7 +272,7 @@ def voices(place: Path, **more) -> Recipe:
     """Labels that follow from the pitch: trained on every other clip, scored on the rest."""
     parts = ({"where": {"split": split}, "labels": NAMES} for split in ("train", "validation"))
     learned, held = (corpus(place, "voices", **part) for part in parts)
-    values = {"teacher": None, "corpora": [learned], "evaluation": {"corpora": [held]}, "augmentation": {}}
+    values = {"teacher": None, "corpora": [learned], "validation": {"corpora": [held]}, "augmentation": {}}
     values |= {"student": {"model": "prosody_adv", "config": {"members": 4, "hidden_size": 16}}}
     values |= {"steps": 150, "batch": 16, "optimizer": {"learning_rate": 0.01}, "output": str(place / "prosody")}
     return recipe(place, **(values | more))
@@ -288,7 +300,7 @@ def test_a_prosody_teacher_learns_from_a_few_labelled_clips(place, taught):
 
 
 def test_it_teaches_as_any_other_model_and_its_student_knows_what_it_learned_from(place, taught):
-    mix(recipe(place, teacher=str(place / "prosody"), augmentation={}), place / "by-prosody", 1)
+    mix(recipe(place, teacher=str(place / "prosody"), augmentation={}), place / "by-prosody", CLIPS)
     model = ProsodyAdvForAudioClassification.from_pretrained(place / "prosody")
     for row in rows(place / "by-prosody")[::5]:
         heard = read_audio(place / row["source"] / row["id"])
@@ -313,6 +325,6 @@ def test_what_train_prosody_cannot_do_is_one_sentence_before_the_work(place, tau
     unlabelled = recipe(place, student={"model": "prosody_adv"}, output=str(place / "no"))
     with pytest.raises(Wav2SmallError, match="labelled has no labels to learn: see labels in the recipe"):
         train(unlabelled)
-    with pytest.raises(Wav2SmallError, match=r"trains a prosody_adv: use python -m wav2small_training\.train_prosody"):
+    with pytest.raises(Wav2SmallError, match=r"trains a prosody_adv: use python -m wav2small_training\.distillation"):
         distill(voices(place, output=str(place / "no")))
     assert not (place / "no").exists()

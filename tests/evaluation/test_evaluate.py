@@ -14,7 +14,7 @@ from wav2small.inference.predictor import BUNDLED, load
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 from wav2small_training.data.corpora import open_rows, waveform
-from wav2small_training.data.norms import adv
+from wav2small_training.data.norms import emotion_norm
 from wav2small_training.evaluation.conditions import AS_RECORDED, LEVEL_NORMALISED, Condition, level_db
 from wav2small_training.evaluation.evaluate import evaluate, main, predict
 from wav2small_training.evaluation.models import load_model, names
@@ -156,7 +156,7 @@ def test_norms_of_words_are_targets_that_admit_what_they_are(tmp_path):
     rows = [rated(i) for i in range(8)] + [{**rated(8), "emotion": "schadenfreude"}]
     data = corpus(tmp_path / "data", rows)
     content = evaluate([str(BUNDLED)], data, Norms("emotion"), tmp_path / "out")
-    known = [adv(row["emotion"]) for row in rows[:8]]
+    known = [emotion_norm(row["emotion"]) for row in rows[:8]]
     for row in lines(tmp_path / "out" / "answers.jsonl"):
         if "skipped" not in row:
             norm = known[int(row["clip"][:2])]

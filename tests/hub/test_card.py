@@ -322,7 +322,7 @@ def answers(made, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("annotations") / "answers"
     corpus = {"source": str(made["run"].parent / "rated"), "licence": "CC0-1.0", "where": {"speaker": "0"}}
     values = {"name": "answers", "teacher": str(made["adv_teacher"]), "corpora": [corpus], "steps": 1}
-    annotate(Recipe.model_validate(values | {"evaluation": {"corpora": [corpus]}, "output": str(out)}), out)
+    annotate(Recipe.model_validate(values | {"validation": {"corpora": [corpus]}, "output": str(out)}), out)
     return out
 
 

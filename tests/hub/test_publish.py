@@ -362,7 +362,7 @@ def test_one_command_goes_from_a_recipe_to_the_hub(hub, tmp_path):
         "name": "tiny",
         "teacher": str(teacher),
         "corpora": corpora[:1],
-        "evaluation": {"corpora": corpora[1:], "clips": 8, "every": 2},
+        "validation": {"corpora": corpora[1:], "clips": 8, "every": 2},
         "steps": 2,
         "batch": 4,
         "crop_seconds": 0.5,

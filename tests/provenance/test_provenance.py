@@ -254,7 +254,7 @@ def recipe(place: Path, **more):
         "name": "test",
         "teacher": str(place / "teacher"),
         "corpora": [speech | {"where": {"split": "train"}}],
-        "evaluation": {"corpora": [held], "clips": 4, "every": 1},
+        "validation": {"corpora": [held], "clips": 4, "every": 1},
         "student": {"config": {"channels": 2}},
         "augmentation": noise,
         "steps": 1,
@@ -287,13 +287,13 @@ def test_a_distilled_student_is_saved_with_all_it_was_made_from(place):
         made.check_licence("Apache-2.0")
 
 
-def test_the_teacher_of_annotations_is_that_of_the_student(place):
+def test_the_teacher_of_teacher_labels_is_that_of_their_student(place):
     from wav2small_training.data.provenance import of_student
     from wav2small_training.distillation.annotate import annotate
 
-    annotate(recipe(place), place / "answers")
-    assert read_provenance(place / "answers").step == "annotate"
-    taught = of_student(recipe(place, teacher=None, annotations=str(place / "answers")))
+    annotate(recipe(place), place / "labels")
+    assert read_provenance(place / "labels").step == "annotate"
+    taught = of_student(recipe(place, teacher=None, teacher_labels=str(place / "labels")))
     assert taught.teachers == of_student(recipe(place)).teachers
 
 
@@ -322,16 +322,16 @@ def test_a_student_goes_on_from_a_parent_and_keeps_its_chain(place):
 
 @pytest.mark.parametrize(("name", "licence"), [("paper", "CC-BY-NC-SA-4.0"), ("permissive", "CC-BY-4.0")])
 def test_the_recipes_of_the_project_leave_their_students_the_licence_that_the_readme_tells(name, licence):
-    from wav2small_training.recipe import load
+    from wav2small_training.recipe_file import load_recipe
 
-    recipe = load(ROOT / "training" / "recipes" / f"{name}.yaml")
+    recipe = load_recipe(ROOT / "training" / "recipes" / f"{name}.yaml")
     teachers = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher
     parts = [(source, published_licence(source)) for source in teachers]
     parts += [(corpus.source, corpus.licence) for corpus in recipe.corpora]
     assert derive_licence(parts) == licence
 
 
-LINEAGE = """
+CORPUS = """
 import json
 from wav2small_training.data.provenance import corpus
 from wav2small_training.recipe import Corpus
@@ -349,7 +349,7 @@ def test_a_data_set_on_the_hub_is_recorded_with_its_commit(tmp_path):
     parquet.write_table(pa.table({"audio": [b"", b""]}), content)
     with LoopbackHub() as hub:
         sha = hub.put("datasets", "lab/speech", {"data/train-0.parquet": content.getvalue()}).refs["main"].sha
-        made = hub.run(LINEAGE, tmp_path)
+        made = hub.run(CORPUS, tmp_path)
     assert made == {"id": "lab/speech", "licence": "CC0-1.0", "use": "training", "revision": sha}
 
 

@@ -35,8 +35,8 @@ def mix(
     """Render a recipe's augmented mixture with its targets, once, to train students from; goes on where it stopped."""
     with require_extra("training"):
         from .distillation.mix import main as run_mix
-        from .recipe import load as load_recipe
-    typer.echo(run_mix(load_recipe(recipe, overrides), out, clips))
+        from .recipe_file import load_mixture
+    typer.echo(run_mix(load_mixture(recipe, overrides), out, clips))
 
 
 @app.command()
@@ -52,13 +52,13 @@ def distill(
     """Train a student from a recipe, and publish it where --publish says so."""
     with require_extra("training"):
         from .distillation.distill import main as run_distill
-        from .recipe import load
+        from .recipe_file import load_recipe
     if not publish_to:
         run_distill(recipe, overrides, resume)
         return
     with require_extra("export"):
         from .hub import release
-    settings = load(recipe, overrides)
+    settings = load_recipe(recipe, overrides)
     release.ready(settings, publish_to)
     run_distill(recipe, overrides, resume)
     show(release.release(settings, publish_to))

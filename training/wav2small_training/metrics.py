@@ -1,13 +1,14 @@
-"""Agreement of answers with ratings, a dimension at a time, and how sure it is."""
+"""Agreement of predictions with targets in each dimension, and its confidence interval."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import rankdata
+from scipy.stats import bootstrap, spearmanr
 
-BLOCK = 500_000  # numbers that the bootstrap draws at once
-UNCHANGED = 0.05  # a smaller difference of two answers counts as none (audeering/ser-tests)
+AT_ONCE = 500_000  # numbers that the bootstrap draws at once
+UNCHANGED = 0.05  # a smaller difference of two predictions counts as none (audeering/ser-tests)
 
 
 def ccc(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -23,24 +24,24 @@ def ccc(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     mean_p, mean_t = prediction.mean(axis=0), target.mean(axis=0)
     covariance = ((prediction - mean_p) * (target - mean_t)).mean(axis=0)
     scale = prediction.var(axis=0) + target.var(axis=0) + (mean_p - mean_t) ** 2
-    return 2 * covariance / np.maximum(scale, np.finfo(np.float64).tiny)
+    return np.asarray(2 * covariance / np.maximum(scale, np.finfo(np.float64).tiny))
 
 
 def pearson(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Pearson's correlation, shapes as for [`ccc`]; 0 where either is constant."""
     covariance = ((prediction - prediction.mean(axis=0)) * (target - target.mean(axis=0))).mean(axis=0)
     scale = prediction.std(axis=0) * target.std(axis=0)
-    return covariance / np.maximum(scale, np.finfo(np.float64).tiny)
+    return np.asarray(covariance / np.maximum(scale, np.finfo(np.float64).tiny))
 
 
 def mae(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Mean absolute error, shapes as for [`ccc`], in units of the scale."""
-    return np.abs(prediction - target).mean(axis=0)
+    return np.asarray(np.abs(prediction - target).mean(axis=0))
 
 
 def spearman(prediction: np.ndarray, target: np.ndarray) -> float:
-    """Spearman's rank correlation of two (n,) arrays, ties at their mean rank: Pearson's of the ranks."""
-    return float(pearson(rankdata(prediction), rankdata(target)))
+    """Spearman's rank correlation of two (n,) arrays; NaN where either is constant."""
+    return float(spearmanr(prediction, target).statistic)
 
 
 def js_distance(prediction: np.ndarray, target: np.ndarray, bins: int = 10) -> float:
@@ -59,9 +60,9 @@ def js_distance(prediction: np.ndarray, target: np.ndarray, bins: int = 10) -> f
     return float(jensenshannon(*shares, base=2))
 
 
-def unchanged(answer: np.ndarray, changed: np.ndarray) -> np.ndarray:
-    """Share of clips whose answer moved by less than .05, shapes as for [`ccc`]."""
-    return (np.abs(answer - changed) < UNCHANGED).mean(axis=0)
+def unchanged(prediction: np.ndarray, changed: np.ndarray) -> np.ndarray:
+    """Share of clips whose prediction moved by less than .05, shapes as for [`ccc`]."""
+    return np.asarray((np.abs(prediction - changed) < UNCHANGED).mean(axis=0))
 
 
 def interval(
@@ -73,10 +74,10 @@ def interval(
 ) -> tuple[float, float]:
     """95 % confidence interval by the percentile bootstrap (Efron 1979): clips are drawn with replacement.
 
-    It says how much the score hangs on the choice of clips, with speakers and raters as they are.
+    It says how much the score depends on the choice of clips; the speakers and raters stay the same.
 
     Args:
-        metric: one of the above.
+        metric: one of the above that works on each column.
         prediction: (clips,).
         target: (clips,).
         resamples: draws of as many clips as there are.
@@ -85,12 +86,18 @@ def interval(
     Returns:
         Lower and upper end.
     """
-    random = np.random.default_rng(seed)
-    clips = len(target)
-    at_once = max(1, BLOCK // clips)
-    scores = []
-    for first in range(0, resamples, at_once):
-        draws = random.integers(clips, size=(clips, min(at_once, resamples - first)))  # a draw a column
-        scores.append(metric(prediction[draws], target[draws]))
-    low, high = np.percentile(np.concatenate(scores), [2.5, 97.5])
-    return float(low), float(high)
+
+    def statistic(drawn: np.ndarray, wanted: np.ndarray, axis: int) -> np.ndarray:
+        return metric(np.moveaxis(drawn, axis, 0), np.moveaxis(wanted, axis, 0))
+
+    found: Any = bootstrap(
+        (prediction, target),
+        statistic,
+        paired=True,
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, AT_ONCE // len(target)),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)

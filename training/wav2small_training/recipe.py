@@ -1,22 +1,32 @@
-"""A recipe: one YAML file that says all of how a student comes to be; strict, typed, and without side effects."""
+"""A recipe: one YAML file that says all of how a student is made; strict, typed, and without side effects."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wav2small.models.errors import Wav2SmallError
+from wav2small.models.adv import LEAST_SECONDS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=LEAST_SECONDS, le=60)]
 
 
 class Entry(BaseModel):
     """What all parts of a recipe have in common: no unknown keys, no change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="after")
+    def _ranges_rise(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
+            if pair and value[0] > value[1]:
+                raise ValueError(f"{name} must rise, not {value[0]} to {value[1]}")
+        return self
 
 
 class Corpus(Entry):
@@ -33,11 +43,11 @@ class Corpus(Entry):
         audio: column, or suffix in a WebDataset, that holds the audio.
         id: column that names a clip; default: the path of its audio.
         where: values that columns must have, for example `{split: train}`.
-        labels: where each clip brings its own target: three columns (A, D, V, about 0..1), or one column of emotion
+        labels: where each clip has its own target: three columns (A, D, V, about 0..1), or one column of emotion
             words, which stand for their published norms.
         word: an emotion word for all clips, in the place of labels: `neutral` for read speech.
-        agreement: column with the share of listeners who heard that emotion word: the target moves by the rest towards
-            the middle of the scale.
+        agreement: column with the share of listeners who chose that emotion word (0..1): the less they agreed, the
+            nearer the target is to the middle of the scale.
         credit: whom to name where the licence asks for it: title, authors, year; default: the source.
     """
 
@@ -57,7 +67,7 @@ class Corpus(Entry):
 
     @property
     def labelled(self) -> bool:
-        """Whether its clips bring their targets along."""
+        """Whether its clips have their own targets."""
         return self.labels is not None or self.word is not None
 
     @model_validator(mode="after")
@@ -70,60 +80,62 @@ class Corpus(Entry):
 
 
 class Augmentation(Entry):
-    """Changes of the audio; a probability of 0 turns one off.
+    """Random changes of the training clips. A number is the probability of a change; 0 turns it off.
 
-    The first three change what there is to hear, and so the teacher's answer; the others are the recording's, and a
-    student that learns the answer to the clean audio under them becomes robust: see `teacher_hears`.
+    `speed` and `mix` change what is said how, so the teacher labels their result. All other changes are those of a
+    recording: room, microphone, line, noise. A student that learns the label of the clean clip from its recording
+    becomes robust to them, see `teacher_input`.
 
     Attributes:
-        shorten: probability of a cut to a random length of at least 0.5 s.
-        speed: probability of another tape speed from `speed_range`: pitch and formants of a speaker who is not there.
-        speed_range: slowest and fastest.
-        mix: probability that a second clip of the mixture is added (paper).
+        speed: speed perturbation (Ko et al. 2015): tempo, pitch and formants change together, by a factor from
+            `speed_range`.
+        speed_range: lowest and highest factor.
+        mix: a second clip of the mixture is added (as in the paper), at a ratio from `mix_snr_db`.
         mix_snr_db: lowest and highest level of the first clip above the second, in dB.
-        teacher_hears: `"recording"`: all of these changes (paper); `"clean"`: only shorten, speed and mix.
-        noise: probability of recorded noise from `noise_folder`, at `noise_snr_db`; `noise_licence` and `noise_credit`
-            are as for a corpus.
-        rooms: probability of a measured room from `rooms_folder`, likewise.
-        level: probability of a gain drawn from `level_db`.
-        band_limit: probability of a band pass or a low pass, as of a telephone.
-        tilt: probability of a high shelf and of a low shelf, -14 to 10 dB, as between microphones.
-        hiss: probability of coloured noise 8 to 40 dB below the clip.
-        clipping: probability of clipping up to 30 % of the samples.
+        teacher_input: what the teacher labels: the `"recording"`, with all changes (as in the paper), or the `"clean"`
+            clip, before the changes of a recording.
+        reverberation: convolution with a room impulse response of `rir_folder`.
+        rir_folder: recordings of room impulse responses; `rir_licence` and `rir_credit` are as for a corpus.
+        microphone: frequency response of another microphone: a high shelf and a low shelf, -14 to 10 dB.
+        band_limit: a band pass as of a telephone line, or a low pass.
+        noise: recorded noise from `noise_folder`, at a ratio from `noise_snr_db`.
+        noise_folder: recordings of noise; `noise_licence` and `noise_credit` are as for a corpus.
+        noise_snr_db: lowest and highest level of the clip above the noise, in dB.
+        coloured_noise: noise of a random colour, 8 to 40 dB below the clip.
+        clipping: up to 30 % of the samples are clipped.
+        codec: the clip is coded and decoded again, as MP3, Opus, Vorbis or 8-bit mu-law.
+        level: a gain from `level_db`.
+        level_db: lowest and highest gain, in dB.
     """
 
-    shorten: Share = 0.0
     speed: Share = 0.0
     speed_range: tuple[Positive, Positive] = (0.84, 1.19)
     mix: Share = 0.0
     mix_snr_db: tuple[float, float] = (0.0, 20.0)
-    teacher_hears: Literal["recording", "clean"] = "recording"
+    teacher_input: Literal["recording", "clean"] = "recording"
+    reverberation: Share = 0.0
+    rir_folder: str | None = None
+    rir_licence: str | None = None
+    rir_credit: str | None = None
+    microphone: Share = 0.0
+    band_limit: Share = 0.0
     noise: Share = 0.0
     noise_folder: str | None = None
     noise_licence: str | None = None
     noise_credit: str | None = None
     noise_snr_db: tuple[float, float] = (0.0, 40.0)
-    rooms: Share = 0.0
-    rooms_folder: str | None = None
-    rooms_licence: str | None = None
-    rooms_credit: str | None = None
+    coloured_noise: Share = 0.0
+    clipping: Share = 0.0
+    codec: Share = 0.0
     level: Share = 0.0
     level_db: tuple[float, float] = (-30.0, 10.0)
-    band_limit: Share = 0.0
-    tilt: Share = 0.0
-    hiss: Share = 0.0
-    clipping: Share = 0.0
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        for kind in ("noise", "rooms"):
+        for change, kind in (("noise", "noise"), ("reverberation", "rir")):
             for need in ("folder", "licence"):
-                if getattr(self, kind) and not getattr(self, f"{kind}_{need}"):
-                    raise ValueError(f"{kind} needs {kind}_{need}")
-        for name in ("mix_snr_db", "noise_snr_db", "level_db", "speed_range"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} must rise, not {low} to {high}")
+                if getattr(self, change) and not getattr(self, f"{kind}_{need}"):
+                    raise ValueError(f"{change} needs {kind}_{need}")
         return self
 
 
@@ -136,7 +148,7 @@ class Student(Entry):
         start: a checkpoint to go on from, instead of random weights.
     """
 
-    model: Literal["wav2small", "mobilenet_adv", "prosody_adv"] = "wav2small"
+    model: Literal["wav2small", "mobilenet_adv", "tcn_adv", "prosody_adv"] = "wav2small"
     config: dict[str, Any] = {}
     start: str | None = None
 
@@ -146,11 +158,12 @@ class Optimizer(Entry):
 
     Attributes:
         gradient_clip: largest norm of the gradient.
-        ema_decay: of the moving average of the weights; the average is what is evaluated and saved. 0 turns it off.
+        ema_decay: of the exponential moving average (EMA) of the weights, which is what is validated and saved. It is
+            lower in the first steps, so that the random start is soon forgotten. 0 turns the average off.
     """
 
     learning_rate: Positive = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: NotNegative = 0.01
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     gradient_clip: Positive = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
@@ -159,17 +172,17 @@ class Optimizer(Entry):
 class Loss(Entry):
     """`ccc` * (1 - concordance correlation) + `l2` * mean squared error."""
 
-    ccc: Annotated[float, Field(ge=0)] = 1.0
-    l2: Annotated[float, Field(ge=0)] = 1.0
+    ccc: NotNegative = 1.0
+    l2: NotNegative = 1.0
 
 
-class Evaluation(Entry):
-    """Held-out clips, scored while training; the best student is the one that does best on its worst corpus.
+class Validation(Entry):
+    """Clips that are not trained on, scored while training; the best student is best on its worst corpus.
 
     Attributes:
         corpora: where they come from.
         clips: how many.
-        every: steps from one evaluation to the next.
+        every: steps from one validation to the next.
     """
 
     corpora: Annotated[list[Corpus], Field(min_length=1)]
@@ -177,124 +190,100 @@ class Evaluation(Entry):
     every: Count = 200
 
 
-class Recipe(Entry):
-    """All of one experiment. Paths are relative to where the command is run.
+class MixtureRecipe(Entry):
+    """The mixture of a recipe: which clips there are to train on, and who labels them. Enough for `wav2small mix`.
+
+    Paths are relative to where the command is run.
 
     Attributes:
-        name: of the student.
-        corpora: the mixture to train on.
+        name: of the mixture, or of the student.
+        corpora: where the clips come from.
         teacher: checkpoint folder or Hub id of a model of ours, or of published teachers in their own layout; a list
-            stands for the mean of its members. Its answers are the targets, unclipped.
-        annotations: folder that `wav2small annotate` wrote; its answers are used instead of running the teacher.
-        batch: clips a step, over all processes.
-        crop_seconds: length of a training clip; shorter audio is padded and masked.
+            stands for the mean of its members. Its predictions are the targets, unclipped.
+        teacher_labels: folder that `wav2small annotate` wrote; its labels are used instead of running the teacher.
+        augmentation: random changes of the clips.
+        crop_seconds: length of a training clip, or the range that each clip's length is drawn from; shorter audio is
+            padded and masked.
+        seed: of order, crops, augmentation and the student's random weights.
         workers: processes a process of the training uses to decode and augment; 0 for none.
         max_bad_share: share of unreadable items above which the training stops.
         precision: of the forward passes.
-        trackers: of accelerate, such as "tensorboard".
-        output: folder of the run.
     """
 
     name: str
     corpora: Annotated[list[Corpus], Field(min_length=1)]
     teacher: str | list[str] | None = None
-    annotations: str | None = None
-    student: Student = Student()
+    teacher_labels: str | None = None
     augmentation: Augmentation = Augmentation()
-    optimizer: Optimizer = Optimizer()
-    loss: Loss = Loss()
-    evaluation: Evaluation
-    steps: Count
-    batch: Annotated[int, Field(ge=2)] = 64
-    crop_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    crop_seconds: Seconds | tuple[Seconds, Seconds] = 5.0
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1
     max_bad_share: Share = 0.05
     precision: Literal["no", "fp16", "bf16"] = "no"
+
+    @property
+    def crop_range(self) -> tuple[float, float]:
+        """Shortest and longest crop, in s."""
+        return self.crop_seconds if isinstance(self.crop_seconds, tuple) else (self.crop_seconds, self.crop_seconds)
+
+    @property
+    def mixture(self) -> "MixtureRecipe":
+        """The mixture alone, where a recipe says more."""
+        return MixtureRecipe.model_validate(self.model_dump(include=set(MixtureRecipe.model_fields)))
+
+    @property
+    def all_corpora(self) -> list[Corpus]:
+        """Every corpus whose clips need a target."""
+        return list(self.corpora)
+
+    @model_validator(mode="after")
+    def _one_source_of_targets(self) -> Self:
+        labelled = {corpus.labelled for corpus in self.all_corpora}
+        if len(labelled) == 2:
+            raise ValueError("some corpora have labels and some have none")
+        if sum((self.teacher is not None, self.teacher_labels is not None, labelled == {True})) != 1:
+            raise ValueError("give one of: teacher, teacher_labels, or the labels of each corpus")
+        if self.teacher is None and self.augmentation.mix:
+            raise ValueError("the labels are those of single clips: augmentation.mix needs a teacher")
+        return self
+
+    def to_yaml(self) -> str:
+        """All values, defaults included, as YAML that can be loaded again."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class Recipe(MixtureRecipe):
+    """All of one experiment: a mixture, the student that trains on it, and how.
+
+    Attributes:
+        student: the model to train.
+        optimizer: how its weights move.
+        loss: what is minimised.
+        validation: clips that choose the best student.
+        steps: of the optimizer.
+        batch: clips in a step, over all processes; the CCC in the loss is that of a batch.
+        trackers: of accelerate, such as "tensorboard".
+        save_every: steps from one saved state to the next.
+        output: folder of the run.
+    """
+
+    student: Student = Student()
+    optimizer: Optimizer = Optimizer()
+    loss: Loss = Loss()
+    validation: Validation
+    steps: Count
+    batch: Annotated[int, Field(ge=2)] = 128
     trackers: list[str] = []
     save_every: Count = 500
     output: str
 
+    @property
+    def all_corpora(self) -> list[Corpus]:
+        """The corpora of training and validation."""
+        return [*self.corpora, *self.validation.corpora]
+
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        labelled = {corpus.labelled for corpus in (*self.corpora, *self.evaluation.corpora)}
-        if len(labelled) == 2:
-            raise ValueError("some corpora have labels and some have none")
-        if sum((self.teacher is not None, self.annotations is not None, labelled == {True})) != 1:
-            raise ValueError("give one of: teacher, annotations, or the labels of each corpus")
-        if self.teacher is None and self.augmentation.mix:
-            raise ValueError("annotations and labels hold answers for single clips: augmentation.mix needs a teacher")
+    def _something_to_learn(self) -> Self:
         if not self.loss.ccc and not self.loss.l2:
             raise ValueError("loss.ccc and loss.l2 are both 0: there is nothing to learn")
         return self
-
-    def to_yaml(self) -> str:
-        """All values, defaults included, as YAML that [`load`] reads."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def load(path: Path, overrides: list[str] | None = None) -> Recipe:
-    """Read a recipe.
-
-    Args:
-        path: of the YAML file.
-        overrides: `key=value`, keys with dots and list positions (`corpora.0.weight=2`), values as in YAML.
-
-    Raises:
-        Wav2SmallError: for a file that cannot be read, unknown or contradictory keys; it names file, line and key.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree, values = yaml.compose(text), yaml.safe_load(text)
-    except OSError as error:
-        raise Wav2SmallError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise Wav2SmallError(f"{path}{place}: {getattr(error, 'problem', None) or 'not YAML'}") from None
-    if not isinstance(values, dict):
-        raise Wav2SmallError(f"{path} is not a recipe: it must hold keys and values")
-    changed = {}
-    for override in overrides or []:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise Wav2SmallError(f"{override}: an override is written key=value")
-        changed[_set(values, key, yaml.safe_load(value))] = override
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = next((text for key, text in changed.items() if first["loc"][: len(key)] == key), None)
-        where = where or f"{path}, line {_line(tree, first['loc'])}"
-        key = ".".join(str(part) for part in first["loc"])
-        message = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(first["type"], first["msg"])
-        raise Wav2SmallError(f"{where}: {key + ': ' if key else ''}{message.removeprefix('Value error, ')}") from None
-
-
-def _set(values: Any, key: str, value: Any) -> tuple:
-    """Set one dotted key; return it as a tuple."""
-    parts = tuple(int(part) if part.isdigit() else part for part in key.split("."))
-    try:
-        for part in parts[:-1]:
-            values = values.setdefault(part, {}) if isinstance(values, dict) else values[part]
-        values[parts[-1]] = value
-    except (TypeError, IndexError, AttributeError):
-        raise Wav2SmallError(f"{key}={value}: the recipe has no such place") from None
-    return parts
-
-
-def _line(node: yaml.Node, location: tuple) -> int:
-    """Line of a key in the file, or of the nearest key above it that is there."""
-    line = node.start_mark.line
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == part]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-        else:
-            break
-    return line + 1

@@ -130,7 +130,7 @@ def predict(
     if rows:
         write_rows(rows, kind, output)
     if rows and plot:
-        from .plot import plot as draw_plot
+        from .plot import draw_plot
 
         draw_plot(rows, plot, predictor.words)
     for error in errors:

@@ -59,22 +59,24 @@ def encoder_from(
             raise Wav2SmallError(f"{source} has {config.get('encoder_layers', 0)} encoder blocks, not {kept}")
         sizes = {name: config[name] for name in WHISPER_BASE_3 if name in config}
         teacher = build({"encoder": {**sizes, "encoder_layers": kept}, **origin}, source)
-        encoder = teacher.members[0].encoder
+        encoder: Any = teacher.members[0].encoder
         weights = whisper_weights(read_weights(find_weights(source, commit), source), kept)
         load_renamed(encoder, weights, {name: name for name in encoder.state_dict()}, source)
         return teacher
     if is_dawn(config) or is_odyssey(config):
-        published = teacher_from([source], revisions=[revision]).members[0]
+        published: Any = teacher_from([source], revisions=[revision]).members[0]
         level = {"mean": published.member.mean, "std": published.member.std}
         teacher = build({"encoder": published.member.encoder, **level, **origin}, source)
-        teacher.members[0].encoder.load_state_dict(published.encoder.state_dict())
+        encoder = teacher.members[0].encoder
+        encoder.load_state_dict(published.encoder.state_dict())
         return teacher
     if kind not in ENCODERS:
         raise Wav2SmallError(f"{source}: model_type {kind!r} is no encoder of a teacher ({', '.join(ENCODERS)})")
     found = AutoModel.from_pretrained(source, revision=commit if not local else None)
     sizes = {name: getattr(found.config, name) for name in ENCODERS[kind]}
     teacher = build({"encoder": sizes, **origin}, source)
-    teacher.members[0].encoder.load_state_dict(found.state_dict(), strict=False)  # but for SpecAugment's mask
+    encoder = teacher.members[0].encoder
+    encoder.load_state_dict(found.state_dict(), strict=False)  # but for SpecAugment's mask
     return teacher
 
 
@@ -84,9 +86,11 @@ def build(member: dict[str, Any], source: str) -> AdvTeacherForAudioClassificati
         teacher = AdvTeacherForAudioClassification(AdvTeacherConfig(members=[member]))
     except ValueError as error:
         raise Wav2SmallError(f"{source}: {error}") from None
-    for parameter in teacher.members[0].head.parameters():
+    head: Any = teacher.members[0].head
+    for parameter in head.parameters():
         torch.nn.init.zeros_(parameter)
-    return teacher.eval()
+    teacher.eval()
+    return teacher
 
 
 def whisper_weights(weights: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:

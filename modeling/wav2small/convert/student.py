@@ -1,5 +1,6 @@
 """Published checkpoints, in their original key layouts -> checkpoints of ours."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -83,15 +84,15 @@ def read_weights(file: Path, source: str) -> dict[str, torch.Tensor]:
     """Read a file of weights, by its suffix; pickled code is never run."""
     try:
         if file.suffix == ".safetensors":
-            return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
+            return dict(load_file(file))
+        return dict(torch.load(file, map_location="cpu", weights_only=True))
     except (
         SafetensorError,
         RuntimeError,
         EOFError,
         ValueError,
         OSError,
-        torch.serialization.pickle.UnpicklingError,
+        pickle.UnpicklingError,
     ) as error:
         reason = str(error).strip().splitlines()[0]
         raise Wav2SmallError(f"{source}: {file.name} is not a readable file of weights ({reason})") from None

@@ -126,7 +126,8 @@ def teacher_from(
         found = current_names(read_weights(find_weights(source, commit), source), layout["encoder"])
         names = {published_name(ours, layout): ours for ours in member.state_dict()}
         load_renamed(member, found, names, source)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def read_member(config: dict[str, Any], source: str) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from .configuration_mobilenet_adv import MobileNetAdvConfig as MobileNetAdvConfi
 from .configuration_prosody_adv import ProsodyAdvConfig as ProsodyAdvConfig
 from .configuration_tcn_adv import TcnAdvConfig as TcnAdvConfig
 from .configuration_wav2small import Wav2SmallConfig as Wav2SmallConfig
-from .modeling_adv_teacher import AdvTeacherForAudioClassification
-from .modeling_mobilenet_adv import MobileNetAdvForAudioClassification
-from .modeling_prosody_adv import ProsodyAdvForAudioClassification
-from .modeling_tcn_adv import TcnAdvForAudioClassification
-from .modeling_wav2small import Wav2SmallForAudioClassification
+from .modeling_adv_teacher import AdvTeacherForAudioClassification as AdvTeacherForAudioClassification
+from .modeling_mobilenet_adv import MobileNetAdvForAudioClassification as MobileNetAdvForAudioClassification
+from .modeling_prosody_adv import ProsodyAdvForAudioClassification as ProsodyAdvForAudioClassification
+from .modeling_tcn_adv import TcnAdvForAudioClassification as TcnAdvForAudioClassification
+from .modeling_wav2small import Wav2SmallForAudioClassification as Wav2SmallForAudioClassification
 
 MODELS = (
     AdvTeacherForAudioClassification,

@@ -84,7 +84,7 @@ class Provenance:
     date: str = field(default_factory=utc_now)
     licence: str = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("teachers", "corpora"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         counted = [(link.id, link.licence) for link in self.direct_links() if link.shapes_weights]
@@ -198,7 +198,7 @@ class Link:
     credit: str | None = None
     provenance: Provenance | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.use not in (*MODEL_USES, *AUDIO_USES):
             raise ValueError(f"use is {self.use!r}: it must be one of {', '.join((*MODEL_USES, *AUDIO_USES))}")
         for name in ("id", "licence", "revision", "credit"):

@@ -19,10 +19,13 @@ from accelerate import Accelerator
 from rich.console import Console
 from rich.table import Table
 
+from wav2small.models.adv import SAMPLING_RATE
+
 from ..distillation.distill import make_loader, make_student
 from ..distillation.losses import ccc_loss
 from ..distillation.targets import Targets
-from ..recipe import Recipe, load
+from ..recipe import Recipe
+from ..recipe_file import load_recipe
 
 SECONDS = 10.0  # of a measurement, after a warm-up
 CROP_SECONDS = 5.0
@@ -53,7 +56,7 @@ def training_step(recipe: Recipe, threads: int, device: str) -> float:
     torch.set_num_threads(threads)
     student = make_student(recipe).to(device).train()
     optimizer = torch.optim.AdamW([parameter for parameter in student.parameters() if parameter.requires_grad])
-    values = torch.randn(recipe.batch, round(recipe.crop_seconds * 16000), device=device)
+    values = torch.randn(recipe.batch, round(recipe.crop_range[1] * SAMPLING_RATE), device=device)
     targets = torch.rand(recipe.batch, 3, device=device)
 
     def step() -> int:
@@ -71,7 +74,7 @@ def command(recipe: Recipe, module: str, processes: int, *arguments: str) -> flo
         path = Path(folder) / "recipe.yaml"
         path.write_text(recipe.model_copy(update={"output": f"{folder}/run"}).to_yaml(), encoding="utf-8")
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-        run = [sys.executable, "-W", "ignore", *launcher, "-m", f"wav2small_training.{module}", str(path)]
+        run = [sys.executable, "-W", "ignore", *launcher, "-m", f"wav2small_training.distillation.{module}", str(path)]
         threads = max(1, (os.cpu_count() or 1) // processes)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(
@@ -91,18 +94,18 @@ def measurements(recipe: Recipe) -> Iterator[tuple[str, float]]:
         yield f"training step of {recipe.student.model}, {threads} threads", training_step(recipe, threads, "cpu")
     if torch.cuda.is_available():
         yield f"training step of {recipe.student.model}, GPU", training_step(recipe, cores, "cuda")
-    few = recipe.model_copy(update={"corpora": recipe.evaluation.corpora})
+    few = recipe.model_copy(update={"corpora": recipe.validation.corpora})
     for processes in (1, 2):
-        yield f"annotation, {processes} processes", command(few, "annotate", processes, "{folder}/answers")
+        yield f"annotation, {processes} processes", command(few, "annotate", processes, "{folder}/labels")
     for processes in (1, 2):
         yield f"training with its teacher, {processes} processes", command(recipe, "distill", processes)
 
 
 def main(recipe: Annotated[Path, typer.Argument(help="YAML file with a teacher.")]) -> None:
     """Print the table for a recipe."""
-    overrides = [f"crop_seconds={CROP_SECONDS}", f"steps={STEPS}", "evaluation.clips=8", f"evaluation.every={STEPS}"]
+    overrides = [f"crop_seconds={CROP_SECONDS}", f"steps={STEPS}", "validation.clips=8", f"validation.every={STEPS}"]
     table = Table("", "clips/s")
-    for name, speed in measurements(load(recipe, overrides)):
+    for name, speed in measurements(load_recipe(recipe, overrides)):
         table.add_row(name, f"{speed:.0f}")
     Console().print(table)
 

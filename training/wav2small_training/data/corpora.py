@@ -22,9 +22,8 @@ from wav2small.models.audio import SUFFIXES, read_audio
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
-from .norms import adv
+from .norms import emotion_norm, shrink_to_middle
 
-MIDDLE = 0.5  # of the scale of A/D/V
 SHARDS = 64  # of a local folder, so that processes and workers can share it
 
 
@@ -81,15 +80,15 @@ def row_id(row: dict[str, Any], corpus: Corpus) -> str:
 
 
 def label(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
-    """Read the target that a clip brings along: (3,) arousal, dominance, valence, about 0..1.
+    """Read the target that a clip has in its corpus: (3,) arousal, dominance, valence, about 0..1.
 
     Raises:
-        Wav2SmallError: for a column that is not there, a word without a norm, or what is no number.
+        Wav2SmallError: for a column that is not there, a word without a norm, or a value that is not a number.
     """
     if corpus.word or isinstance(corpus.labels, str):
         word = corpus.word or str(_cell(row, str(corpus.labels), corpus.source))
         try:
-            target = adv(word)
+            target = emotion_norm(word)
         except KeyError:
             raise Wav2SmallError(f"{corpus.source}: there is no norm for the word {word!r}") from None
     else:
@@ -97,8 +96,8 @@ def label(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
         target = np.array([_number(row, column, corpus.source) for column in columns], np.float32)
     if corpus.agreement:
         share = _number(row, corpus.agreement, corpus.source)
-        target = MIDDLE + share * (target - MIDDLE)
-    return target.astype(np.float32)
+        target = shrink_to_middle(target, share)
+    return target
 
 
 def _number(row: dict[str, Any], column: str, source: str) -> float:
@@ -108,7 +107,7 @@ def _number(row: dict[str, Any], column: str, source: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise Wav2SmallError(f"{source}: {value!r} in its column {column!r} is no number")
+        raise Wav2SmallError(f"{source}: {value!r} in its column {column!r} is not a number")
     return number
 
 

@@ -1,6 +1,6 @@
 """An endless, shuffled, resumable stream of training clips from weighted corpora."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
+from .augment import Augment
 from .corpora import label, open_rows, row_id, waveform
 
 BLOCK = 256  # rows that are shuffled among themselves, besides the order of the shards
@@ -69,6 +70,10 @@ class Shuffled:
 class Mixture(torch.utils.data.IterableDataset):
     """An endless stream of clips from weighted corpora, cropped and augmented, for one process of the training.
 
+    A clip is `input_values` (samples,), the recording that a student trains on; `teacher_values` (samples,), what the
+    teacher labels, or None where it is the recording; `target` (3,) where the clip has one; `source`, `id`; `skipped`,
+    the bad items before it.
+
     Each clip has `input_values` and `heard_values` (what the student and the teacher hear: (samples,) float32),
     `source`, `id`, `target` ((3,) or None) and `skipped`, the count of bad items before it. What is drawn depends on
     the seed and the count of draws alone.
@@ -76,17 +81,28 @@ class Mixture(torch.utils.data.IterableDataset):
     Args:
         corpora: the sources.
         seed: of order, crops and augmentation.
-        crop_seconds: the most that is taken of a clip.
-        augment: changes a waveform, given the seed of the draw; see `augment.Augment`.
-        targets: looks a clip up by corpus and id: (start in s, (3,) answer) of each of its windows.
+        crop_range: shortest and longest that is taken of a clip, in s.
+        augment: the random changes of a clip.
+        teacher_labels: looks a clip up by corpus and id: (start in s, (3,) label) of each of its windows.
         max_bad_share: share of bad items above which the stream stops with an error.
         rank: of this process.
         world: number of processes.
     """
 
-    def __init__(self, corpora, seed, crop_seconds, augment=None, targets=None, max_bad_share=0.05, rank=0, world=1):
-        self.corpora, self.seed, self.crop = list(corpora), seed, round(crop_seconds * SAMPLING_RATE)
-        self.augment, self.targets, self.max_bad_share = augment, targets, max_bad_share
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        seed: int,
+        crop_range: tuple[float, float],
+        augment: Augment | None = None,
+        teacher_labels: Callable[[str, str], list[tuple[float, np.ndarray]]] | None = None,
+        max_bad_share: float = 0.05,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        self.corpora, self.seed = list(corpora), seed
+        self.shortest, self.longest = (round(seconds * SAMPLING_RATE) for seconds in crop_range)
+        self.augment, self.teacher_labels, self.max_bad_share = augment, teacher_labels, max_bad_share
         self.rank, self.world = rank, world
         self._sources: list[Shuffled] = []
         self._state: dict[str, Any] = {"draws": 0, "items": 0, "bad": 0, "sources": None}
@@ -113,18 +129,20 @@ class Mixture(torch.utils.data.IterableDataset):
             random = np.random.default_rng([self.seed, consumer, self._state["draws"]])
             self._state["draws"] += 1
             bad = self._state["bad"]
-            clip, item = self._draw(streams, weights, random)
-            heard = clip
+            clean, item = self._draw(streams, weights, random)
+            recording = clean
             if self.augment is not None:
-                other = self._draw(streams, weights, random)[0] if self.augment.mixes(random) else None
-                heard = self.augment.content(clip, other, random)
-                clip = self.augment.recording(heard, random)
-                if self.augment.settings.teacher_hears == "recording":
-                    heard = clip
+                other = self._draw(streams, weights, random)[0] if self.augment.draws_mix(random) else None
+                clean = self.augment.change_clip(clean, other, random)
+                recording = self.augment.change_recording(clean, random)
             skipped = self._state["bad"] - bad
-            yield {"input_values": clip, "heard_values": heard, "skipped": skipped, **item}
+            separate = self.augment is not None and self.augment.settings.teacher_input == "clean"
+            teacher_values = clean if separate else None
+            yield {"input_values": recording, "teacher_values": teacher_values, "skipped": skipped, **item}
 
-    def _draw(self, streams, weights, random) -> tuple[np.ndarray, dict[str, Any]]:
+    def _draw(
+        self, streams: list[Iterator[dict[str, Any]]], weights: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """One good clip, and its source, id and target; bad items are skipped and counted."""
         while True:
             i = random.choice(len(streams), p=weights / weights.sum())
@@ -133,8 +151,8 @@ class Mixture(torch.utils.data.IterableDataset):
             try:
                 name = row_id(row, corpus)
                 samples = waveform(row, corpus)
-                start, target = self._choose(len(samples), corpus, row, name, random)
-                piece = samples[start : start + self.crop]
+                start, length, target = self._crop(len(samples), corpus, row, name, random)
+                piece = samples[start : start + length]
                 if len(piece) < round(LEAST_SECONDS * SAMPLING_RATE):
                     raise Wav2SmallError(f"{name} is shorter than {LEAST_SECONDS} s")
                 return piece, {"source": corpus.source, "id": name, "target": target}
@@ -144,40 +162,43 @@ class Mixture(torch.utils.data.IterableDataset):
                 if items >= FAIR_SAMPLE and bad > self.max_bad_share * items:
                     raise Wav2SmallError(f"{bad} of {items} items are bad, the last of them: {error}") from None
 
-    def _choose(self, samples: int, corpus: Corpus, row, name: str, random) -> tuple[int, np.ndarray | None]:
-        """Where the crop begins, and its target where there are annotations or labels."""
-        if self.targets is None:
-            start = int(random.integers(max(1, samples - self.crop + 1)))
-            return start, label(row, corpus) if corpus.labelled else None
-        windows = self.targets(corpus.source, name)
+    def _crop(
+        self, samples: int, corpus: Corpus, row: dict[str, Any], name: str, random: np.random.Generator
+    ) -> tuple[int, int, np.ndarray | None]:
+        """First sample and length of a crop, and its target where the clip has one already."""
+        if self.teacher_labels is None:
+            length = int(random.integers(self.shortest, self.longest + 1))
+            start = int(random.integers(max(1, samples - length + 1)))
+            return start, length, label(row, corpus) if corpus.labelled else None
+        windows = self.teacher_labels(corpus.source, name)
         if not windows:
-            raise Wav2SmallError(f"{name} has no annotation")
-        start, answer = windows[random.integers(len(windows))]
-        return round(start * SAMPLING_RATE), answer
+            raise Wav2SmallError(f"{name} has no teacher label")
+        begin, target = windows[random.integers(len(windows))]
+        return round(begin * SAMPLING_RATE), self.longest, target
 
 
-def collate(clips: list[dict[str, Any]], crop: int) -> dict[str, Any]:
+def collate(clips: list[dict[str, Any]], samples: int) -> dict[str, Any]:
     """Pad clips to one batch.
 
     Returns:
-        `input_values` and `attention_mask` (batch, crop), `heard_values` (batch, crop; what a teacher hears, where that
-        is not the same), `target` (batch, 3) or None, `ids`, `skipped`.
+        `input_values` and `attention_mask` (batch, samples), `teacher_values` (batch, samples; what a teacher labels,
+        where that is not the same), `target` (batch, 3) or None, `ids`, `skipped`.
     """
-    values = torch.zeros(len(clips), crop)
-    differs = any(clip.get("heard_values", clip["input_values"]) is not clip["input_values"] for clip in clips)
-    heard = torch.zeros(len(clips), crop) if differs else values
-    mask = torch.zeros(len(clips), crop, dtype=torch.long)
+    values = torch.zeros(len(clips), samples)
+    separate = any(clip.get("teacher_values") is not None for clip in clips)
+    teacher_values = torch.zeros(len(clips), samples) if separate else values
+    mask = torch.zeros(len(clips), samples, dtype=torch.long)
     for i, clip in enumerate(clips):
-        samples = len(clip["input_values"])
-        values[i, :samples] = torch.from_numpy(clip["input_values"])
-        mask[i, :samples] = 1
-        if differs:
-            heard[i, :samples] = torch.from_numpy(clip["heard_values"])
+        length = len(clip["input_values"])
+        values[i, :length] = torch.from_numpy(clip["input_values"])
+        mask[i, :length] = 1
+        if separate:
+            teacher_values[i, :length] = torch.from_numpy(clip["teacher_values"])
     targets = [clip["target"] for clip in clips]
     return {
         "input_values": values,
         "attention_mask": mask,
-        "heard_values": heard,
+        "teacher_values": teacher_values,
         "target": None if targets[0] is None else torch.from_numpy(np.stack(targets)).float(),
         "sources": [clip.get("source") for clip in clips],
         "ids": [clip["id"] for clip in clips],

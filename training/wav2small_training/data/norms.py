@@ -10,6 +10,7 @@ A norm says how people rate a *word*. It is not a rating of the voice: a model t
 
 import numpy as np
 
+MIDDLE = 0.5  # of the scale of 0..1, and the norm of "neutral"
 RUSSELL_MEHRABIAN = {  # emotion word of the corpus: (term of the table, valence, arousal, dominance)
     "adoration": ("devoted", 0.49, 0.17, 0.10),
     "amusement": ("enjoyment", 0.77, 0.44, 0.42),
@@ -48,8 +49,8 @@ WARRINER = {  # emotion word of the corpus: (lemma of the table, valence, arousa
 }
 
 
-def adv(emotion: str) -> np.ndarray:
-    """Norm of one emotion word: (3,) float32, arousal, dominance, valence in 0..1.
+def emotion_norm(emotion: str) -> np.ndarray:
+    """Look up the norm of one emotion word: (3,) float32, arousal, dominance, valence in 0..1.
 
     Raises:
         KeyError: if neither table has the word.
@@ -59,3 +60,16 @@ def adv(emotion: str) -> np.ndarray:
         return (np.array([arousal, dominance, valence], np.float32) + 1) / 2
     _, valence, arousal, dominance = WARRINER[emotion]
     return (np.array([arousal, dominance, valence], np.float32) - 1) / 8
+
+
+def shrink_to_middle(norm: np.ndarray, agreement: float) -> np.ndarray:
+    """Move the norm of a clip's emotion word towards the middle of the scale, the more its listeners disagreed.
+
+    Who does not hear the emotion most often hears none, and the norm of "neutral" is the middle of the scale. Unlike
+    the mean of a corpus, it does not depend on the other clips: a clip has one target, in training and in evaluation.
+
+    Args:
+        norm: (3,), 0..1.
+        agreement: share of the listeners who chose the word, 0..1.
+    """
+    return np.asarray(MIDDLE + agreement * (norm - MIDDLE), np.float32)

@@ -10,7 +10,7 @@ from wav2small.hub import hub_error
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
 
-from ..recipe import Corpus, Recipe
+from ..recipe import Corpus, MixtureRecipe, Recipe
 from .corpora import clip_count, is_local, open_rows
 
 NORMS = Link(
@@ -32,42 +32,50 @@ def of_student(recipe: Recipe) -> Provenance:
         step="distill" if learned else "train",
         name=recipe.name,
         teachers=learned,
-        corpora=corpora(recipe) + norms(recipe) + augmentation(recipe),
+        corpora=corpora(recipe) + validation(recipe) + norms(recipe) + augmentation(recipe),
         parent=parent(recipe),
         recipe=facts(recipe),
     )
 
 
-def of_annotations(recipe: Recipe) -> Provenance:
-    """What the answers of a recipe's teacher will be made from.
-
-    Raises:
-        Wav2SmallError: as for a student.
-    """
+def of_mixture(recipe: MixtureRecipe) -> Provenance:
+    """What the rendered mixture of a recipe will be made from; raises as for a student."""
     return Provenance(
-        step="annotate",
+        step="mix",
         name=recipe.name,
         teachers=teachers(recipe),
-        corpora=corpora(recipe),
+        corpora=corpora(recipe) + norms(recipe) + augmentation(recipe),
         recipe=facts(recipe),
     )
 
 
-def facts(recipe: Recipe) -> dict[str, Any]:
-    """Name and hash of a recipe, and how much its student hears; the hash is that of the saved `recipe.yaml`."""
+def of_teacher_labels(recipe: Recipe) -> Provenance:
+    """What the teacher labels of a recipe's clips will be made from; raises as for a student."""
+    return Provenance(
+        step="annotate",
+        name=recipe.name,
+        teachers=teachers(recipe),
+        corpora=corpora(recipe) + validation(recipe),
+        recipe=facts(recipe),
+    )
+
+
+def facts(recipe: MixtureRecipe) -> dict[str, Any]:
+    """Name and hash of a recipe, and how much audio there is in a step; the hash is that of the saved `recipe.yaml`."""
     digest = hashlib.sha256(recipe.to_yaml().encode()).hexdigest()
-    amounts = {name: getattr(recipe, name) for name in ("steps", "batch", "crop_seconds", "seed")}
+    values = recipe.model_dump(mode="json")
+    amounts = {name: values[name] for name in ("steps", "batch", "crop_seconds", "seed") if name in values}
     return {"name": recipe.name, "sha256": digest, **amounts}
 
 
-def teachers(recipe: Recipe) -> list[Link]:
-    """The models whose answers a student learns, from its recipe, its annotations or its rendered mixtures.
+def teachers(recipe: MixtureRecipe) -> list[Link]:
+    """The models whose predictions a student learns, from its recipe, its teacher labels or its rendered mixtures.
 
     Raises:
-        Wav2SmallError: if one cannot be found, or the annotations have no provenance.
+        Wav2SmallError: if one cannot be found, or the teacher labels have no provenance.
     """
-    if recipe.annotations:
-        return list(provenance.read_provenance(recipe.annotations).teachers)
+    if recipe.teacher_labels:
+        return list(provenance.read_provenance(recipe.teacher_labels).teachers)
     sources = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []
     found = [provenance.link_model(source, "teacher") for source in sources]
     for rendered in filter(None, map(mixture, recipe.corpora)):
@@ -80,18 +88,22 @@ def parent(recipe: Recipe) -> Link | None:
     return provenance.link_model(recipe.student.start, "parent") if recipe.student.start else None
 
 
-def corpora(recipe: Recipe) -> list[Link]:
-    """The corpora of training and evaluation; in the place of a rendered mixture, what it was rendered from."""
-    heard: list[Link] = []
+def corpora(recipe: MixtureRecipe) -> list[Link]:
+    """The corpora of training; in the place of a rendered mixture, what it was rendered from."""
+    used: list[Link] = []
     for each in recipe.corpora:
         rendered = mixture(each)
-        heard += [link for link in rendered.corpora if link.shapes_weights] if rendered else [corpus(each, "training")]
-    unique = list(dict.fromkeys(heard))
-    return unique + [corpus(each, "evaluation") for each in recipe.evaluation.corpora]
+        used += [link for link in rendered.corpora if link.shapes_weights] if rendered else [corpus(each, "training")]
+    return list(dict.fromkeys(used))
+
+
+def validation(recipe: Recipe) -> list[Link]:
+    """The corpora of validation."""
+    return [corpus(each, "evaluation") for each in recipe.validation.corpora]
 
 
 def mixture(source: Corpus) -> Provenance | None:
-    """What `wav2small mix` noted beside its shards; None for any other corpus."""
+    """What `wav2small mix` wrote beside its shards; None for any other corpus."""
     if (
         not source.source.endswith(".parquet")
         or not (Path(source.source).parent / provenance.PROVENANCE_FILE).is_file()
@@ -100,28 +112,28 @@ def mixture(source: Corpus) -> Provenance | None:
     return provenance.read_provenance(Path(source.source).parent)
 
 
-def norms(recipe: Recipe) -> list[Link]:
+def norms(recipe: MixtureRecipe) -> list[Link]:
     """The published norms of emotion words, where these are the labels; other labels are part of their corpus."""
     words = any(isinstance(each.labels, str) or each.word for each in recipe.corpora)
     return [NORMS] if words else []
 
 
-def augmentation(recipe: Recipe) -> list[Link]:
-    """The noise and the rooms that are put under and around the clips; what is mixed in comes from the corpora."""
-    links = []
-    for kind in ("noise", "rooms"):
-        folder, licence, credit = (
-            getattr(recipe.augmentation, f"{kind}_{name}") for name in ("folder", "licence", "credit")
-        )
-        if getattr(recipe.augmentation, kind):
-            links.append(corpus(Corpus(source=folder, licence=licence, credit=credit), kind))
+def augmentation(recipe: MixtureRecipe) -> list[Link]:
+    """The recordings of noise and of rooms; clips that are mixed in come from the corpora."""
+    settings, links = recipe.augmentation, []
+    if settings.noise and settings.noise_folder:
+        noise = {"source": settings.noise_folder, "licence": settings.noise_licence, "credit": settings.noise_credit}
+        links.append(corpus(Corpus.model_validate(noise), "noise"))
+    if settings.reverberation and settings.rir_folder:
+        rooms = {"source": settings.rir_folder, "licence": settings.rir_licence, "credit": settings.rir_credit}
+        links.append(corpus(Corpus.model_validate(rooms), "rooms"))
     return links
 
 
 def corpus(source: Corpus, use: str) -> Link:
     """What is known of a corpus: the commit of a data set on the Hub, clips where they can be counted, hours of files.
 
-    A local folder is named by its last part: where it lies is nobody's business.
+    A local folder is named by its last part: its path would say something of the machine.
     """
     revision, hours = source.revision, None
     clips: int | None

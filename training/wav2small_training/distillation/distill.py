@@ -1,4 +1,4 @@
-"""Distillation: a student learns to answer like its teacher (arXiv 2408.13920).
+"""Distillation: a student learns to predict what its teacher predicts (arXiv 2408.13920).
 
 wav2small distill RECIPE [key=value ...] [--resume]
 accelerate launch -m wav2small_training.distillation.distill RECIPE [key=value ...] [--resume]
@@ -17,7 +17,7 @@ import torch
 import typer
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
@@ -29,15 +29,18 @@ from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, write_provenance
 
-from ..data import provenance as lineage
+from ..data import provenance
 from ..data.augment import Augment
 from ..data.mixture import Mixture, collate
-from ..recipe import Recipe, load
+from ..recipe import MixtureRecipe, Recipe
+from ..recipe_file import load_recipe
+from ..run_folder import open_run
 from . import loop_state
 from .loop_state import LoopState
 from .losses import DistillationLoss
-from .run_report import write_report
-from .targets import HeldOut, Targets, to_device
+from .progress import progress
+from .report import write_report
+from .targets import Targets, ValidationSet, to_device
 
 
 def distill(recipe: Recipe, resume: bool = False) -> LoopState:
@@ -45,7 +48,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
 
     The output folder gets `best/` and `last/` (the averaged student, as `save_pretrained` writes it, with its
     `provenance.json`), `recipe.yaml` (all values), `history.json`, `report.md` and `curve.png` (CCC to the targets on
-    held-out clips; step 0 is the untrained student) and `state/` (to resume from).
+    validation clips; step 0 is the untrained student) and `state/` (to resume from).
 
     Args:
         recipe: what to do.
@@ -63,13 +66,13 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
             f"{recipe.name} trains a prosody_adv: use python -m wav2small_training.distillation.train_prosody"
         )
     out = Path(recipe.output)
-    origin = lineage.of_student(recipe)
+    origin = provenance.of_student(recipe)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
-    saved = open_folder(out, recipe, resume, accelerator)
+    saved = prepare_run(out, recipe, resume, accelerator)
     set_seed(recipe.seed)  # the same student on every process
     student = make_student(recipe)
     targets = Targets(recipe, accelerator)
-    held_out = HeldOut(recipe, targets) if accelerator.is_main_process else None
+    validation = ValidationSet(recipe, targets) if accelerator.is_main_process else None
     loader = make_loader(recipe, targets, accelerator)
 
     settings = recipe.optimizer
@@ -86,16 +89,18 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
         loop_state.restore(accelerator, loader, saved)
     accelerator.init_trackers(recipe.name, {"recipe": recipe.to_yaml()})
 
-    begin = time.monotonic() - state.seconds
+    start = time.monotonic() - state.seconds
     stream = iter(loader)
-    with progress(recipe, accelerator) as bar:
+    columns = (TextColumn("loss {task.fields[loss]}"), TextColumn("skipped {task.fields[skipped]}"))
+    with progress(*columns, disable=not accelerator.is_main_process) as bar:
+        task = bar.add_task(recipe.name, total=recipe.steps, loss="-", skipped=0)
         while True:
             last = state.step == recipe.steps
-            if held_out and (last or state.step % recipe.evaluation.every == 0):
-                evaluate(state, held_out, average.module, out, origin)
+            if validation and (last or state.step % recipe.validation.every == 0):
+                validate(state, validation, average.module, out, origin)
                 bar.console.print(f"step {state.step}: CCC to the targets (A, D, V) {state.history[-1]['ccc']}")
             if last or (state.step and state.step % recipe.save_every == 0):
-                state.seconds = time.monotonic() - begin
+                state.seconds = time.monotonic() - start
                 if accelerator.is_main_process:
                     save_student(average.module, out / "last", origin, state)
                 loop_state.save(accelerator, loader, out / "state")
@@ -103,8 +108,8 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
                 break
             batch = to_device(next(stream), accelerator.device)
             student.train()
-            answers = student(batch["input_values"], batch["attention_mask"]).logits
-            loss = objective(answers, targets(batch))
+            predictions = student(batch["input_values"], batch["attention_mask"]).logits
+            loss = objective(predictions, targets(batch))
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(student.parameters(), settings.gradient_clip)
             optimizer.step()
@@ -112,7 +117,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
             optimizer.zero_grad()
             average.update_parameters(plain)
             state.advance(loss.item() / accelerator.num_processes, batch["skipped"])
-            bar.update(bar.task_ids[0], completed=state.step, loss=f"{state.loss:.3f}", skipped=state.skipped)
+            bar.update(task, completed=state.step, loss=f"{state.loss:.3f}", skipped=state.skipped)
             accelerator.log({"loss": state.loss, "learning_rate": schedule.get_last_lr()[0]}, step=state.step)
     if accelerator.is_main_process:
         write_report(recipe, state)
@@ -120,28 +125,23 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     return state
 
 
-def open_folder(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) -> Path | None:
+def prepare_run(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerator) -> Path | None:
     """Check the output folder and write the resolved recipe; give the state to resume from, if any."""
     if recipe.batch % accelerator.num_processes:
         raise Wav2SmallError(f"batch={recipe.batch} cannot be shared evenly by {accelerator.num_processes} processes")
-    saved = loop_state.find(out / "state")
-    written = out / "recipe.yaml"
+    saved, written = loop_state.find(out / "state"), out / "recipe.yaml"
     if resume and saved is None:
         raise Wav2SmallError(f"{out} holds no state to resume from: start without --resume")
     if not resume and written.exists():
         raise Wav2SmallError(f"{out} holds a run already: go on with --resume, or choose another output")
-    if resume and written.read_text(encoding="utf-8") != recipe.to_yaml():
-        raise Wav2SmallError(f"{written} differs from this recipe: resume with the recipe that the run began with")
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        out.mkdir(parents=True, exist_ok=True)
-        with whole_file(written) as temporary:
-            temporary.write_text(recipe.to_yaml(), encoding="utf-8")
+        open_run(written, recipe.to_yaml())
     return saved if resume else None
 
 
 def make_student(recipe: Recipe) -> torch.nn.Module:
-    """A student with random weights, or the checkpoint to go on from, laid out so that CPUs convolve it fast."""
+    """A student with random weights, or the checkpoint to go on from, in the memory layout that is fast on CPUs."""
     model_class = CLASSES[recipe.student.model]
     if recipe.student.start:
         student = model_class.from_pretrained(recipe.student.start)
@@ -150,33 +150,40 @@ def make_student(recipe: Recipe) -> torch.nn.Module:
     return student.to(memory_format=torch.channels_last)
 
 
-def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
-    """The mixture in batches, decoded and augmented by worker processes; each process has its own share."""
-    mixture = Mixture(
+def make_mixture(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerator) -> Mixture:
+    """The stream of a recipe's training clips; each process has its own share."""
+    return Mixture(
         recipe.corpora,
         recipe.seed,
-        recipe.crop_seconds,
+        recipe.crop_range,
         Augment(recipe.augmentation),
-        targets.lookup,
+        targets.teacher_labels,
         recipe.max_bad_share,
         accelerator.process_index,
         accelerator.num_processes,
     )
-    with warnings.catch_warnings():  # torchdata calls what torch has deprecated
+
+
+def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
+    """The mixture in batches, decoded and augmented by worker processes."""
+    mixture = make_mixture(recipe, targets, accelerator)
+    with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
         warnings.simplefilter("ignore", UserWarning)
         return StatefulDataLoader(
             mixture,
             batch_size=recipe.batch // accelerator.num_processes,
-            collate_fn=partial(collate, crop=round(recipe.crop_seconds * SAMPLING_RATE)),
+            collate_fn=partial(collate, samples=round(recipe.crop_range[1] * SAMPLING_RATE)),
             num_workers=recipe.workers,
         )
 
 
-def evaluate(state: LoopState, held_out: HeldOut, student: PreTrainedModel, out: Path, origin: Provenance) -> None:
-    """Score the student, note it, and save it where it is the best so far."""
+def validate(
+    state: LoopState, validation: ValidationSet, student: PreTrainedModel, out: Path, origin: Provenance
+) -> None:
+    """Score the student, write its score down, and save it where it is the best so far."""
     if state.history and state.history[-1]["step"] == state.step:  # before the run was stopped
         return
-    scores = held_out.score(student)
+    scores = validation.score(student)
     mean = sum(scores) / len(scores)
     state.history.append({"step": state.step, "loss": state.loss, "ccc": scores})
     with whole_file(out / "history.json") as temporary:
@@ -187,7 +194,7 @@ def evaluate(state: LoopState, held_out: HeldOut, student: PreTrainedModel, out:
 
 
 def save_student(student: PreTrainedModel, folder: Path, origin: Provenance, state: LoopState) -> None:
-    """Save a student and its provenance in the place of an earlier one; a kill leaves the earlier one."""
+    """Save a student and its provenance in the place of an earlier one, which stays if this is interrupted."""
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     student.save_pretrained(new)
@@ -197,22 +204,13 @@ def save_student(student: PreTrainedModel, folder: Path, origin: Provenance, sta
     replace_folder(new, folder)
 
 
-def progress(recipe: Recipe, accelerator: Accelerator) -> Progress:
-    """A bar with loss, count of skipped items and time left, on the main process."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    more = (TextColumn("loss {task.fields[loss]}"), TextColumn("skipped {task.fields[skipped]}"))
-    bar = Progress(*columns, *more, disable=not accelerator.is_main_process)
-    bar.add_task(recipe.name, total=recipe.steps, loss="-", skipped=0)
-    return bar
-
-
 def main(
     recipe: Annotated[Path, typer.Argument(help="YAML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
 ) -> None:
     """Train a student from a recipe."""
-    settings = load(recipe, overrides)
+    settings = load_recipe(recipe, overrides)
     state = distill(settings, resume)
     if state.history:  # on the main process
         typer.echo(f"{state.step * settings.batch / state.seconds:.1f} clips/s; report: {settings.output}/report.md")

@@ -1,4 +1,4 @@
-"""Where a training run stands, and saving all of it in one piece."""
+"""The state of a training run, and how it is saved as a whole."""
 
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from wav2small.atomic import replace_folder
 
@@ -16,7 +18,7 @@ class LoopState:
 
     Attributes:
         step: optimizer steps done.
-        best: highest mean CCC to the targets on the held-out clips so far.
+        best: highest mean CCC to the targets on the validation clips so far.
         loss: running mean of the training loss.
         seconds: spent training, over all starts.
         skipped: bad items so far, on this process.
@@ -37,16 +39,16 @@ class LoopState:
         self.skipped += skipped
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, for accelerate's checkpoints."""
+        """All values, for accelerate's checkpoints."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it from a checkpoint."""
+        """Take all values from a checkpoint."""
         for name, value in state.items():
             setattr(self, name, value)
 
 
-def save(accelerator, loader, folder: Path) -> None:
+def save(accelerator: Accelerator, loader: StatefulDataLoader, folder: Path) -> None:
     """Write all that accelerate knows, and the loader's position of each process; a kill leaves the old state."""
     new = folder.with_name(f"{folder.name}.new")
     if accelerator.is_main_process:
@@ -60,11 +62,11 @@ def save(accelerator, loader, folder: Path) -> None:
     accelerator.wait_for_everyone()
 
 
-def restore(accelerator, loader, folder: Path) -> None:
+def restore(accelerator: Accelerator, loader: StatefulDataLoader, folder: Path) -> None:
     """Go on from what [`save`] wrote."""
     accelerator.load_state(str(folder))
     position = folder / f"loader_{accelerator.process_index}.pt"
-    loader.load_state_dict(torch.load(position, weights_only=False))  # written by ourselves; holds numpy's numbers
+    loader.load_state_dict(torch.load(position, weights_only=False))  # written by [`save`]; holds numpy's numbers
 
 
 def find(folder: Path) -> Path | None:

@@ -1,6 +1,7 @@
 """Losses of the distillation, over all processes."""
 
 import torch
+from accelerate import Accelerator
 
 
 def ccc_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -21,7 +22,7 @@ def ccc_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (1 - 2 * covariance / (variances + (mean_p - mean_t).square() + 1e-8)).mean()
 
 
-def gather_with_gradient(value: torch.Tensor, accelerator) -> torch.Tensor:
+def gather_with_gradient(value: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
     """Concatenate (batch, …) tensors of all processes; the part of this process keeps its gradient.
 
     Each process then has the gradient of the whole loss with respect to its own part. Data parallelism averages the
@@ -43,7 +44,7 @@ class DistillationLoss:
         accelerator: of the run.
     """
 
-    def __init__(self, ccc: float, l2: float, accelerator):
+    def __init__(self, ccc: float, l2: float, accelerator: Accelerator):
         self.ccc, self.l2, self.accelerator = ccc, l2, accelerator
 
     def __call__(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

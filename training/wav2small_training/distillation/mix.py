@@ -1,15 +1,15 @@
-"""A recipe's mixture, once: augmented clips with the targets of a teacher or of labels, as Parquet shards.
+"""A recipe's mixture, rendered once: augmented clips with their targets, as Parquet shards.
 
 wav2small mix RECIPE OUT --clips 10000 [key=value ...]
 
-Augmenting and asking the teacher cost more than a step of a tiny student. Rendered once, a mixture trains any number of
+Augmentation and the teacher cost more than a step of a tiny student. Rendered once, a mixture trains any number of
 students: their recipes name the shards as a corpus, `source: OUT/*.parquet`, `labels: [arousal, dominance, valence]`.
 """
 
 import io
 import time
-from dataclasses import replace
-from itertools import count
+import warnings
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +19,38 @@ import soundfile
 import torch
 from accelerate import Accelerator
 from pyarrow import parquet
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from wav2small.atomic import whole_file
 from wav2small.models.adv import LABELS, SAMPLING_RATE
-from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write_provenance
 
-from ..data import provenance as lineage
-from ..recipe import Recipe
-from .distill import make_loader
-from .targets import Targets, to_device
+from ..data import provenance
+from ..recipe import MixtureRecipe
+from ..run_folder import open_run
+from .distill import make_mixture
+from .progress import ClipsPerSecond, progress
+from .targets import Targets, label_clips
 
-SHARD = 8  # batches of the recipe: what is lost at most when a run is killed
+SHARD = 512  # clips of a shard: what is lost at most when a run is killed
+POOL = 64  # clips that the teacher labels together, in batches of similar length
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA = pa.schema(
     [("source", pa.string()), ("id", pa.string()), ("audio", AUDIO), *((name, pa.float32()) for name in LABELS)]
 )
 
 
-def mix(recipe: Recipe, out: Path, clips: int) -> int:
-    """Render at least so many clips of a recipe's mixture: what its training would hear, and its targets.
+def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
+    """Render clips of a recipe's mixture: what a student will train on, and its targets.
 
-    Each shard appears whole or not at all and carries the position in the mixture: killed and started again with the
-    same recipe, a run goes on after its last shard, and gives the same clips. The folder gets `recipe.yaml` and a
-    `provenance.json`, like a checkpoint.
+    Worker processes decode and augment, this process runs the teacher. Each shard appears whole or not at all and
+    carries the position in the mixture: killed and started again with the same recipe, a run goes on after its last
+    shard, and gives the same clips. The folder gets `recipe.yaml` and a `provenance.json`, like a checkpoint.
 
     Args:
-        recipe: its corpora, augmentation, crop, seed, and teacher or labels.
+        recipe: its corpora, augmentation, crops, seed, and teacher or labels.
         out: folder of the shards.
-        clips: to render; shards are whole.
+        clips: to render.
 
     Returns:
         Clips in the folder.
@@ -56,65 +58,87 @@ def mix(recipe: Recipe, out: Path, clips: int) -> int:
     Raises:
         Wav2SmallError: if `out` holds the mixture of another recipe, or data cannot be read.
     """
-    origin = replace(lineage.of_student(recipe), step="mix")
-    written = out / "recipe.yaml"
-    if written.is_file() and written.read_text(encoding="utf-8") != recipe.to_yaml():
-        raise Wav2SmallError(f"{out} holds the mixture of another recipe: choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    with whole_file(written) as temporary:
-        temporary.write_text(recipe.to_yaml(), encoding="utf-8")
-
+    recipe = recipe.mixture  # how a student would train makes no difference
+    origin = provenance.of_mixture(recipe)
+    open_run(out / "recipe.yaml", recipe.to_yaml())
     accelerator = Accelerator(mixed_precision=recipe.precision)
     targets = Targets(recipe, accelerator)
     loader = make_loader(recipe, targets, accelerator)
-    shards = [out / f"mixture-{i:05d}.parquet" for i in range(-(-clips // (SHARD * recipe.batch)))]
-    done = next((i for i in count() if i == len(shards) or not shards[i].is_file()), 0)
-    if done:
-        position = parquet.read_metadata(shards[done - 1]).metadata[b"position"]
-        loader.load_state_dict(torch.load(io.BytesIO(position), weights_only=False))  # written by ourselves
-    stream = iter(loader)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task(
-            recipe.name, total=len(shards) * SHARD * recipe.batch, completed=done * SHARD * recipe.batch
-        )
-        for shard in shards[done:]:
+    paths = (out / f"mixture-{i:05d}.parquet" for i in count())
+    total = 0
+    for path in paths:
+        if not path.is_file():
+            break
+        written = parquet.read_metadata(path)
+        total += written.num_rows
+        position = torch.load(io.BytesIO(written.metadata[b"position"]), weights_only=False)  # written below
+        loader.load_state_dict(position)
+    stream = iter(loader) if total < clips else iter(())
+    with progress(ClipsPerSecond()) as bar:
+        task = bar.add_task(recipe.name, total=max(clips, total), completed=total)
+        while total < clips:
             rows: list[dict[str, Any]] = []
-            for _ in range(SHARD):
-                rows += answered(next(stream), targets, accelerator)
-                bar.advance(task, recipe.batch)
-            position = io.BytesIO()
-            torch.save(loader.state_dict(), position)
-            table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"position": position.getvalue()})
-            with whole_file(shard) as temporary:
+            while len(rows) < min(SHARD, clips - total):
+                pool = list(islice(stream, min(POOL, min(SHARD, clips - total) - len(rows))))
+                rows += labelled(pool, targets)
+                bar.advance(task, len(pool))
+            content = io.BytesIO()
+            torch.save(loader.state_dict(), content)
+            table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"position": content.getvalue()})
+            with whole_file(path) as temporary:
                 parquet.write_table(table, temporary)
+            total, path = total + len(rows), next(paths)
     write_provenance(origin, out)
     accelerator.end_training()
-    return len(shards) * SHARD * recipe.batch
+    return total
 
 
-def answered(batch: dict[str, Any], targets: Targets, accelerator: Accelerator) -> list[dict[str, Any]]:
-    """One row a clip of a batch: its audio as FLAC, and its target."""
-    lengths = batch["attention_mask"].sum(dim=1).tolist()
-    values = targets(to_device(batch, accelerator.device)).cpu().tolist()
+def make_loader(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
+    """The mixture clip by clip, augmented and encoded by worker processes."""
+    with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
+        warnings.simplefilter("ignore", UserWarning)
+        return StatefulDataLoader(
+            make_mixture(recipe, targets, accelerator),
+            batch_size=None,
+            collate_fn=encoded,
+            num_workers=recipe.workers,
+            prefetch_factor=POOL if recipe.workers else None,  # work for the time in which the teacher is busy
+        )
+
+
+def encoded(clip: dict[str, Any]) -> dict[str, Any]:
+    """Encode a clip of the mixture as FLAC, and keep the waveform that the teacher labels."""
+    heard = clip["teacher_values"]
+    values = clip["input_values"]
+    return {**clip, "input_values": flac(values), "teacher_values": values if heard is None else heard}
+
+
+def labelled(clips: list[dict[str, Any]], targets: Targets) -> list[dict[str, Any]]:
+    """One row for each clip: its audio as FLAC, and its target."""
+    if targets.teacher is None:
+        values = [clip["target"] for clip in clips]
+    else:
+        waveforms = [clip["teacher_values"] for clip in clips]
+        values = list(label_clips(targets.teacher, waveforms, targets.accelerator)[0])
     rows = []
-    for i, (name, length, value) in enumerate(zip(batch["ids"], lengths, values, strict=True)):
-        audio = {"bytes": flac(batch["input_values"][i, :length].numpy()), "path": f"{name}.flac"}
-        source = Path(batch["sources"][i]).name  # where a folder lies is nobody's business
-        rows.append({"source": source, "id": name, "audio": audio, **dict(zip(LABELS, value, strict=True))})
+    for clip, value in zip(clips, values, strict=True):
+        audio = {"bytes": clip["input_values"], "path": f"{clip['id']}.flac"}
+        source = Path(clip["source"]).name  # the path of a folder would say something of the machine
+        label = dict(zip(LABELS, value.tolist(), strict=True))
+        rows.append({"source": source, "id": clip["id"], "audio": audio, **label})
     return rows
 
 
 def flac(samples: np.ndarray) -> bytes:
-    """Encode (samples,) at 16 kHz with 16 bits; what would clip is made quieter, which no model of ours hears."""
+    """Encode (samples,) at 16 kHz with 16 bits; what would clip is made quieter."""
     peak = np.abs(samples).max(initial=0)
     content = io.BytesIO()
     soundfile.write(content, samples / max(1.0, peak), SAMPLING_RATE, format="FLAC")
     return content.getvalue()
 
 
-def main(recipe: Recipe, out: Path, clips: int) -> str:
+def main(recipe: MixtureRecipe, out: Path, clips: int) -> str:
     """Render a mixture; say how much and how fast."""
-    begin = time.monotonic()
+    start = time.monotonic()
     total = mix(recipe, out, clips)
-    return f"{total} clips in {out}: {total / (time.monotonic() - begin):.1f} clips/s"
+    return f"{total} clips in {out}: {total / (time.monotonic() - start):.1f} clips/s"

@@ -1,4 +1,4 @@
-"""The teacher's answers: for the batches of the training, and for held-out clips."""
+"""Targets of training batches and of validation clips: from a teacher, from teacher labels, or from own labels."""
 
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,29 @@ from wav2small.models.modeling_adv_teacher import AdvTeacherOutput
 from ..data.corpora import label, open_rows, row_id, waveform
 from ..data.mixture import collate
 from ..metrics import ccc
-from ..recipe import Recipe
-from .teacher_labels import Answers
+from ..recipe import MixtureRecipe, Recipe
+from .teacher_labels import TeacherLabels
+
+BATCH = 16  # clips in one forward pass of a teacher
 
 
 class Targets:
-    """Answers for a batch: computed from its audio by the teacher, or read where the clips were annotated before."""
+    """Targets of a batch: predicted from its audio by the teacher, or read where its clips have them already."""
 
-    def __init__(self, recipe: Recipe, accelerator: Accelerator):
+    def __init__(self, recipe: MixtureRecipe, accelerator: Accelerator):
         self.accelerator = accelerator
-        self.lookup = Answers(Path(recipe.annotations)) if recipe.annotations else None
+        self.teacher_labels = TeacherLabels(Path(recipe.teacher_labels)) if recipe.teacher_labels else None
         self.teacher = load_teacher(recipe.teacher, accelerator.device) if recipe.teacher else None
 
     @torch.no_grad()
     def __call__(self, batch: dict[str, Any]) -> torch.Tensor:
         """Give (batch, 3): arousal, dominance, valence, not clipped."""
         if self.teacher is None:
-            return batch["target"]
+            target: torch.Tensor = batch["target"]
+            return target
         with self.accelerator.autocast():
-            return self.teacher(batch["heard_values"], batch["attention_mask"]).logits.float()
+            logits: torch.Tensor = self.teacher(batch["teacher_values"], batch["attention_mask"]).logits
+        return logits.float()
 
 
 def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Module:
@@ -71,43 +75,73 @@ class Ensemble(torch.nn.Module):
 
     def forward(self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None) -> AdvTeacherOutput:
         """Give `logits` (batch, 3) and `member_logits` (batch, members, 3), as the published teachers do."""
-        answers = torch.stack([member(input_values, attention_mask).logits for member in self.members], dim=1)
-        return AdvTeacherOutput(logits=answers.mean(dim=1), member_logits=answers)
+        logits = torch.stack([member(input_values, attention_mask).logits for member in self.members], dim=1)
+        return AdvTeacherOutput(logits=logits.mean(dim=1), member_logits=logits)
 
 
-class HeldOut:
-    """The clips of a recipe's evaluation with the teacher's answers; made once, kept in memory."""
+@torch.inference_mode()
+def label_clips(
+    teacher: torch.nn.Module, clips: list[np.ndarray], accelerator: Accelerator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a teacher on clips, those of similar length together, so that little is padded.
+
+    Args:
+        teacher: as from [`load_teacher`].
+        clips: each (samples,), of any length.
+        accelerator: of the run; its precision is used.
+
+    Returns:
+        (clips, 3) predictions, and (clips, members, 3) those of each member; both in the order of the clips.
+    """
+    by_length = sorted(range(len(clips)), key=lambda i: len(clips[i]))
+    found: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+    for first in range(0, len(clips), BATCH):
+        chosen = by_length[first : first + BATCH]
+        batch = collate(
+            [{"input_values": clips[i], "id": "", "target": None, "skipped": 0} for i in chosen], len(clips[chosen[-1]])
+        )
+        values, mask = batch["input_values"], batch["attention_mask"]
+        with accelerator.autocast():
+            output = teacher(values.to(accelerator.device), mask.to(accelerator.device))
+        members = getattr(output, "member_logits", output.logits[:, None])
+        found |= zip(chosen, zip(output.logits.float().cpu(), members.float().cpu(), strict=True), strict=True)
+    logits, member_logits = zip(*(found[i] for i in range(len(clips))), strict=True)
+    return torch.stack(logits).numpy(), torch.stack(member_logits).numpy()
+
+
+class ValidationSet:
+    """The validation clips of a recipe with their targets; made once, kept in memory."""
 
     def __init__(self, recipe: Recipe, targets: Targets):
-        crop, device = round(recipe.crop_seconds * SAMPLING_RATE), targets.accelerator.device
-        share = -(-recipe.evaluation.clips // len(recipe.evaluation.corpora))
+        crop, device = round(recipe.crop_range[1] * SAMPLING_RATE), targets.accelerator.device
+        share = -(-recipe.validation.clips // len(recipe.validation.corpora))
         clips: list[dict[str, Any]] = []
-        self.parts = []  # of the clips, one a corpus
-        for corpus in recipe.evaluation.corpora:
+        self.parts = []  # of the clips, one for each corpus
+        for corpus in recipe.validation.corpora:
             first = len(clips)
             for row in open_rows(corpus).take(share):
                 name, start = row_id(row, corpus), 0
                 target = label(row, corpus) if corpus.labelled else None
-                if targets.lookup:
-                    windows = targets.lookup(corpus.source, name)
+                if targets.teacher_labels:
+                    windows = targets.teacher_labels(corpus.source, name)
                     if not windows:
-                        raise Wav2SmallError(f"{name} of {corpus.source} has no annotation: annotate it too")
+                        raise Wav2SmallError(f"{name} of {corpus.source} has no teacher label: annotate it too")
                     start, target = round(windows[0][0] * SAMPLING_RATE), windows[0][1]
                 piece = waveform(row, corpus)[start : start + crop]
                 clips.append({"input_values": piece, "id": name, "target": target, "skipped": 0})
             if len(clips) == first:
-                raise Wav2SmallError(f"{corpus.source} has no clips for the evaluation: see the recipe")
+                raise Wav2SmallError(f"{corpus.source} has no clips for the validation: see the recipe")
             self.parts.append(slice(first, len(clips)))
         self.batches = [to_device(collate(clips[i : i + 32], crop), device) for i in range(0, len(clips), 32)]
-        self.answers = torch.cat([targets(batch) for batch in self.batches]).cpu().numpy()
+        self.targets = torch.cat([targets(batch) for batch in self.batches]).cpu().numpy()
 
     @torch.inference_mode()
     def score(self, student: torch.nn.Module) -> list[float]:
-        """CCC of a student to the targets (A, D, V), on that corpus of the evaluation where its mean is lowest."""
+        """CCC of a student to the targets (A, D, V), on that corpus of the validation where its mean is lowest."""
         student.eval()
         inputs = [(batch["input_values"], batch["attention_mask"]) for batch in self.batches]
-        answers = torch.cat([student(*pair).logits.float() for pair in inputs]).cpu().numpy()
-        scores = [ccc(answers[part], self.answers[part]) for part in self.parts]
+        predictions = torch.cat([student(*pair).logits.float() for pair in inputs]).cpu().numpy()
+        scores = [ccc(predictions[part], self.targets[part]) for part in self.parts]
         return [round(float(value), 4) for value in min(scores, key=np.mean)]
 
 

@@ -1,4 +1,4 @@
-"""What `annotate` wrote, looked up clip by clip."""
+"""Teacher labels that `annotate` wrote, looked up clip by clip."""
 
 import sqlite3
 from pathlib import Path
@@ -12,20 +12,20 @@ from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
 
-class Answers:
-    """The teacher's answers for annotated clips; they lie on disk, so memory does not grow with the corpus.
+class TeacherLabels:
+    """Teacher labels of annotated clips; they are read from disk, so memory does not grow with the corpus.
 
     Args:
         folder: of the shards. An index is made there at first use.
 
     Raises:
-        Wav2SmallError: if the folder holds no finished annotations.
+        Wav2SmallError: if the folder holds no finished teacher labels.
     """
 
     def __init__(self, folder: Path):
         if not (folder / "annotations.json").is_file():
-            raise Wav2SmallError(f"{folder} holds no finished annotations: run wav2small annotate")
-        self.index = folder / "index.sqlite"
+            raise Wav2SmallError(f"{folder} holds no finished teacher labels: run wav2small annotate")
+        self.index = folder / "teacher_labels.sqlite"
         if not self.index.exists():
             self._build(sorted(folder.glob("*.parquet")))
         self._connection: sqlite3.Connection | None = None
@@ -33,13 +33,11 @@ class Answers:
     def _build(self, shards: list[Path]) -> None:
         with whole_file(self.index) as temporary:
             connection = sqlite3.connect(temporary)
-            connection.execute("CREATE TABLE answers (source, id, start, arousal, dominance, valence)")
+            connection.execute("CREATE TABLE labels (source, id, start, arousal, dominance, valence)")
             for shard in shards:
                 rows = parquet.read_table(shard, columns=["source", "id", "start", *LABELS]).to_pylist()
-                connection.executemany(
-                    "INSERT INTO answers VALUES (?,?,?,?,?,?)", [tuple(row.values()) for row in rows]
-                )
-            connection.execute("CREATE INDEX clip ON answers (source, id)")
+                connection.executemany("INSERT INTO labels VALUES (?,?,?,?,?,?)", [tuple(row.values()) for row in rows])
+            connection.execute("CREATE INDEX clip ON labels (source, id)")
             connection.commit()
             connection.close()
 
@@ -47,11 +45,11 @@ class Answers:
         return {**self.__dict__, "_connection": None}  # a connection stays in its process
 
     def __call__(self, source: str, name: str) -> list[tuple[float, np.ndarray]]:
-        """Windows of one clip: (start in s, (3,) answer), in order of time; empty if it was not annotated."""
+        """Windows of one clip: (start in s, (3,) label), in order of time; empty if it was not annotated."""
         if self._connection is None:
             self._connection = sqlite3.connect(f"file:{self.index}?mode=ro", uri=True)
         query = (
-            "SELECT DISTINCT start, arousal, dominance, valence FROM answers WHERE source = ? AND id = ? ORDER BY start"
+            "SELECT DISTINCT start, arousal, dominance, valence FROM labels WHERE source = ? AND id = ? ORDER BY start"
         )
         rows = self._connection.execute(query, (source, name)).fetchall()
         return [(row[0], np.array(row[1:], np.float32)) for row in rows]

@@ -21,10 +21,11 @@ from wav2small.models.auto import ProsodyAdvConfig, ProsodyAdvForAudioClassifica
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write_provenance
 
-from ..data import provenance as lineage
+from ..data import provenance
 from ..data.corpora import label, open_rows, waveform
 from ..metrics import ccc, pearson
-from ..recipe import Corpus, Recipe, load
+from ..recipe import Corpus, Recipe
+from ..recipe_file import load_recipe
 
 MIXUP = 0.3  # of the Beta distribution that mixes two clips of a corpus, functionals and targets
 
@@ -45,7 +46,7 @@ def train(recipe: Recipe) -> dict[str, list[float]]:
         raise Wav2SmallError(f"{recipe.name} trains a {recipe.student.model}: use wav2small distill")
     if Path(recipe.output).exists():  # before minutes of work
         raise Wav2SmallError(f"{recipe.output} exists already: choose another output or remove it first")
-    origin = replace(lineage.of_student(recipe), step="train")
+    origin = replace(provenance.of_student(recipe), step="train")
     torch.manual_seed(recipe.seed)
     model = ProsodyAdvForAudioClassification(ProsodyAdvConfig(**recipe.student.config))
     parts = [described(model, corpus) for corpus in recipe.corpora]
@@ -72,7 +73,7 @@ def train(recipe: Recipe) -> dict[str, list[float]]:
         schedule.step()
     model.eval()
 
-    figures = scores(model, [described(model, corpus) for corpus in recipe.evaluation.corpora])
+    figures = scores(model, [described(model, corpus) for corpus in recipe.validation.corpora])
     with whole_folder(Path(recipe.output)) as folder:
         model.save_pretrained(folder)
         write_provenance(replace(origin, evaluation=figures), folder)
@@ -124,7 +125,7 @@ def main(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
 ) -> None:
     """Train a prosody teacher from a recipe."""
-    figures = train(load(recipe, overrides))
+    figures = train(load_recipe(recipe, overrides))
     for name, values in figures.items():
         named = zip(LABELS, values, strict=True)
         typer.echo(f"{name}: {', '.join(f'{dimension} {value:.3f}' for dimension, value in named)}")

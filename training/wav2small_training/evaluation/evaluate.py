@@ -25,6 +25,7 @@ from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import clip_count, open_rows, row_id, waveform
 from ..recipe import Corpus
+from ..run_folder import open_run
 from .conditions import AS_RECORDED, LEVEL_NORMALISED, RATE, Condition, Recordings, conditions, level_db
 from .models import Answer, load_model, names
 from .ratings import MisfitError, Norms, Ratings, Row, Target, Teacher, cell
@@ -93,7 +94,7 @@ def evaluate(
         "conditions": {condition.name: condition.note for condition in tested},
     }
     settings = json.loads(json.dumps(settings))  # tuples as lists, as they come back from the file
-    begin(out, settings)
+    open_run(out / "evaluation.json", json.dumps(settings, indent=1) + "\n")
     answers, fit = out / "answers.jsonl", out / "loudness.jsonl"
     if not answers.is_file():
         reader = target.of(corpus)
@@ -166,20 +167,6 @@ def pairs(texts: list[str]) -> dict[str, str]:
         if "=" not in text:
             raise Wav2SmallError(f"{text}: write it as name=value")
     return dict(text.split("=", 1) for text in texts)
-
-
-def begin(out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder, or check that it was begun with the same settings."""
-    begun = out / "evaluation.json"
-    if begun.is_file():
-        before = json.loads(begun.read_text(encoding="utf-8"))
-        for key, value in settings.items():
-            if before.get(key) != value:
-                raise Wav2SmallError(f"{out} was begun with another {key}: use the same, or choose another folder")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    with whole_file(begun) as temporary:
-        temporary.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
 def readable(corpus: Corpus) -> Iterator[np.ndarray]:

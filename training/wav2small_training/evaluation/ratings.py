@@ -9,12 +9,12 @@ import numpy as np
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
-from ..data.corpora import open_rows, row_id
-from ..data.norms import adv
+from ..data.corpora import row_id
+from ..data.norms import emotion_norm, shrink_to_middle
 from ..recipe import Corpus
 from .models import load_model
 
-AGREEMENT = "rater_agreement"  # column of 0..1: the weight of a norm
+AGREEMENT = "rater_agreement"  # column of 0..1: share of the listeners who chose the word
 
 Row = dict[str, Any]
 Target = Callable[[Row, np.ndarray], np.ndarray]  # row and waveform -> (3,), NaN for a dimension without a target
@@ -83,10 +83,10 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Norms:
-    """Published norms of emotion words; where listeners disagreed, moved towards the mean of the corpus.
+    """Published norms of emotion words; where listeners disagreed, moved towards the middle of the scale.
 
     Attributes:
-        column: of the emotion word. A column `rater_agreement` (0..1), where there is one, is the weight of the norm.
+        column: of the emotion word. A column `rater_agreement` (0..1), where there is one, says how many agreed.
     """
 
     column: str
@@ -99,31 +99,18 @@ class Norms:
 
     def of(self, corpus: Corpus) -> Target:
         """Reader of the norms of a corpus."""
-        centre = self._mean(corpus.model_copy(update={"where": {}}))
 
         def target(row: Row, waveform: np.ndarray) -> np.ndarray:
             norm = self._norm(row, corpus)
             if norm is None:
                 raise Wav2SmallError(f"no norm for the word {row[self.column]!r}")
-            weight = float(row.get(AGREEMENT) or 1)
-            return norm if centre is None else weight * norm + (1 - weight) * centre
+            return shrink_to_middle(norm, float(row.get(AGREEMENT) or 1))
 
         return target
 
-    def _mean(self, corpus: Corpus) -> np.ndarray | None:
-        """Mean norm of a whole corpus, if it has weights."""
-        norms = []
-        for row in open_rows(corpus):
-            if AGREEMENT not in row:
-                return None
-            norm = self._norm(row, corpus)
-            if norm is not None:
-                norms.append(norm)
-        return np.mean(norms, axis=0) if norms else None
-
     def _norm(self, row: Row, corpus: Corpus) -> np.ndarray | None:
         try:
-            return adv(str(cell(row, self.column, corpus)).strip().lower())
+            return emotion_norm(str(cell(row, self.column, corpus)).strip().lower())
         except KeyError:
             return None
 

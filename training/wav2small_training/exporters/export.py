@@ -34,7 +34,7 @@ from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, code_version, link_model, utc_now, write_provenance
 
-from ..data import provenance as lineage
+from ..data.provenance import corpus
 from ..recipe import Corpus
 from . import TORCH_ALONE
 from .fold import FOLDED, fold
@@ -150,7 +150,7 @@ def export_provenance(source: str, speech: Path | None, speech_licence: str | No
     before = known.provenance or Provenance(step="export", name=known.id.rpartition("/")[2], parent=known)
     corpora = [each for each in before.corpora if each.use != "calibration"]  # that was for files now replaced
     if speech:
-        recordings = lineage.corpus(Corpus(source=str(speech), licence=speech_licence or ""), "calibration")
+        recordings = corpus(Corpus(source=str(speech), licence=speech_licence or ""), "calibration")
         clips = min(CLIPS, recordings.clips or 0)
         corpora.append(replace(recordings, clips=clips, hours=round(clips * CLIP_SECONDS / 3600, 3)))
     return replace(before, corpora=corpora, onnx={"date": utc_now(), "code": code_version()})

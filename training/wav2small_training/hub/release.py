@@ -31,7 +31,7 @@ def ready(recipe: Recipe, repo_id: str) -> None:
         Wav2SmallError: if the token may not write there, the recipe has no one teacher to evaluate against, or that
             cannot be found.
     """
-    if not recipe.teacher and not recipe.annotations:
+    if not recipe.teacher and not recipe.teacher_labels:
         raise Wav2SmallError(f"{recipe.name} learns from labels, and {BY_HAND}")
     commit.log_in(aim(repo_id))
     kinds = [read_config(source, None)[0].get("model_type") for source in sources(recipe)]
@@ -54,7 +54,7 @@ def release(recipe: Recipe, repo_id: str) -> Plan:
         shutil.rmtree(earlier, ignore_errors=True)
     export(str(run / "best"), folder)
     teacher, outs = Teacher(teacher_folder(recipe)), []
-    for i, corpus in enumerate(recipe.evaluation.corpora):
+    for i, corpus in enumerate(recipe.validation.corpora):
         outs.append(reports / "-".join([str(i + 1), *re.findall(r"[\w.-]+", Path(corpus.source).stem)]))
         evaluate([str(folder)], corpus, teacher, outs[-1])
     card.write(folder, outs, id=repo_id, speed=True)
@@ -65,7 +65,7 @@ def release(recipe: Recipe, repo_id: str) -> Plan:
 
 
 def sources(recipe: Recipe) -> list[str]:
-    """Folders or ids of the teacher's members, of the recipe or of its annotations."""
+    """Folders or ids of the teacher's members, of the recipe or of its teacher labels."""
     named = recipe.teacher or [link.id for link in teachers(recipe)]
     return [named] if isinstance(named, str) else named
 

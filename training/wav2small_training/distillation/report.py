@@ -1,4 +1,4 @@
-"""What a training run reports: the student's agreement with its teacher, step by step, as a table and a curve."""
+"""The report of a training run: the student's agreement with its targets, step by step, as a table and a curve."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
     lines = [
         f"# {recipe.name}",
         "",
-        f"{state.step} steps of {recipe.batch} clips of up to {recipe.crop_seconds:g} s in {state.seconds / 60:.1f} "
+        f"{state.step} steps of {recipe.batch} clips of up to {recipe.crop_range[1]:g} s in {state.seconds / 60:.1f} "
         f"minutes, {speed:.0f} clips a second; {state.skipped} bad items skipped. Recipe: [recipe.yaml](recipe.yaml).",
         "",
-        "Concordance correlation of the student with its targets on held-out clips, where there are several corpora "
-        "that of the worst; at step 0 untrained:",
+        "Concordance correlation of the student with its targets on the validation clips (where there are several "
+        "corpora, on the worst of them); step 0 is the untrained student:",
         "",
         "| step | arousal | dominance | valence | training loss |",
         "|--:|--:|--:|--:|--:|",
@@ -46,7 +46,7 @@ def curve(state: LoopState) -> Figure:
     steps = [entry["step"] for entry in state.history]
     for i, name in enumerate(LABELS):
         axes.plot(steps, [entry["ccc"][i] for entry in state.history], "o-", ms=4, color=COLORS[name], label=name)
-    axes.set(xlabel="step", ylabel="CCC to the targets, held-out clips", ylim=(min(-0.05, axes.get_ylim()[0]), 1))
+    axes.set(xlabel="step", ylabel="CCC to the targets, validation clips", ylim=(min(-0.05, axes.get_ylim()[0]), 1))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     return figure

@@ -1,0 +1,31 @@
+"""The progress bar of long work on clips."""
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class ClipsPerSecond(ProgressColumn):
+    """Speed of a task, once there is one."""
+
+    def render(self, task: Task) -> Text:
+        """Print the mean speed."""
+        return Text(f"{task.speed:.1f} clips/s" if task.speed else "")
+
+
+def progress(*columns: ProgressColumn, disable: bool = False) -> Progress:
+    """A bar with count, time left and more columns.
+
+    Args:
+        columns: added at the end.
+        disable: print nothing, as on all processes but the main one.
+    """
+    usual = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*usual, *columns, disable=disable)

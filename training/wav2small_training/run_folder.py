@@ -1,0 +1,31 @@
+"""The folder of a run that can be stopped and goes on: its settings stay what they were at the start."""
+
+from pathlib import Path
+
+import yaml
+
+from wav2small.atomic import whole_file
+from wav2small.models.errors import Wav2SmallError
+
+
+def open_run(settings: Path, text: str) -> None:
+    """Write the settings of a run into its folder, or make sure that they are those that are there.
+
+    Args:
+        settings: file in the folder of the run, which is made where it is missing.
+        text: keys and values, as YAML or JSON.
+
+    Raises:
+        Wav2SmallError: if the run was started with other settings; the message names the first key that differs.
+    """
+    if settings.is_file():
+        before = yaml.safe_load(settings.read_text(encoding="utf-8"))
+        for key, value in yaml.safe_load(text).items():
+            if before.get(key) != value:
+                raise Wav2SmallError(
+                    f"{settings.parent} was started with another {key}: use the same, or choose another folder"
+                )
+        return
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(settings) as temporary:
+        temporary.write_text(text, encoding="utf-8")
