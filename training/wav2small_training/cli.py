@@ -39,6 +39,22 @@ def mix(
     typer.echo(run_mix(load_mixture(recipe, overrides), out, clips))
 
 
+@app.command("train-head")
+def train_head(
+    recipe: Annotated[Path, typer.Argument(help="YAML file with an encoder and labelled corpora.")],
+    overrides: Overrides = None,
+) -> None:
+    """Make a teacher: a frozen speech encoder, and a head that is fitted to labelled corpora."""
+    with require_extra("training"):
+        from .recipe_file import load_head
+    settings = load_head(recipe, overrides)
+    with require_extra("training"):
+        from .distillation.train_head import train_head as run_train_head
+    figures = run_train_head(settings)
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in figures["pearson"].items())
+    typer.echo(f"wrote {settings.output}: Pearson's r on unseen speakers of {figures['unseen_speakers_of']}: {scores}")
+
+
 @app.command()
 def distill(
     recipe: Annotated[Path, typer.Argument(help="YAML file.")],

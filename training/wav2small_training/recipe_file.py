@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from wav2small.models.errors import Wav2SmallError
 
-from .recipe import MixtureRecipe, Recipe
+from .recipe import HeadRecipe, MixtureRecipe, Recipe
 
 BASE = "base"  # key that names the recipe that a recipe builds on, relative to its own file
-Kind = TypeVar("Kind", bound=MixtureRecipe)
+Kind = TypeVar("Kind", MixtureRecipe, Recipe, HeadRecipe)
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
@@ -36,6 +36,11 @@ def load_mixture(path: Path, overrides: list[str] | None = None) -> MixtureRecip
     return _load(path, overrides, MixtureRecipe)
 
 
+def load_head(path: Path, overrides: list[str] | None = None) -> HeadRecipe:
+    """Read the recipe of a teacher's head; arguments and errors as for [`load_recipe`]."""
+    return _load(path, overrides, HeadRecipe)
+
+
 @dataclass(frozen=True)
 class Source:
     """One file of a recipe: its path and its YAML nodes, which know their lines."""
@@ -52,7 +57,8 @@ def _load(path: Path, overrides: list[str] | None, kind: type[Kind]) -> Kind:
         if not equals:
             raise Wav2SmallError(f"{override}: an override is written key=value")
         changed[_set(values, key, yaml.safe_load(value))] = override
-    training = Recipe.model_fields.keys() - kind.model_fields.keys()
+    # a mixture is a part of a recipe, which says more
+    training = Recipe.model_fields.keys() - kind.model_fields.keys() if kind is MixtureRecipe else set()
     try:
         return kind.model_validate({key: value for key, value in values.items() if key not in training})
     except ValidationError as error:

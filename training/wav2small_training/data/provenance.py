@@ -1,6 +1,8 @@
 """A recipe -> the provenance of what it makes: teachers, parent, and all audio with its amounts."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from wav2small.hub import hub_error
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
 
-from ..recipe import Corpus, MixtureRecipe, Recipe
+from ..recipe import Augmentation, Corpus, HeadRecipe, MixtureRecipe, Recipe
 from .corpora import clip_count, is_local, open_rows
 
 NORMS = Link(
@@ -60,7 +62,24 @@ def of_teacher_labels(recipe: Recipe) -> Provenance:
     )
 
 
-def facts(recipe: MixtureRecipe) -> dict[str, Any]:
+def of_head(recipe: HeadRecipe) -> Provenance:
+    """What a teacher with a new head will be made from; raises as for a student."""
+    encoder, labelled = recipe.encoder, recipe.corpora
+    local = Path(encoder.source).is_dir()
+    found = provenance.link_model(encoder.source, "parent", encoder.revision, encoder.licence)
+    parent = replace(found, id=Path(encoder.source).resolve().name if local else found.id, credit=encoder.credit)
+    return Provenance(
+        step="train",
+        name=recipe.name,
+        corpora=list(dict.fromkeys(corpus(each, "training") for each in [*labelled, *recipe.neutral]))
+        + emotion_norms(labelled)
+        + recordings(recipe.augmentation),
+        parent=parent,
+        recipe=facts(recipe),
+    )
+
+
+def facts(recipe: MixtureRecipe | HeadRecipe) -> dict[str, Any]:
     """Name and hash of a recipe, and how much audio there is in a step; the hash is that of the saved `recipe.yaml`."""
     digest = hashlib.sha256(recipe.to_yaml().encode()).hexdigest()
     values = recipe.model_dump(mode="json")
@@ -114,13 +133,22 @@ def mixture(source: Corpus) -> Provenance | None:
 
 def norms(recipe: MixtureRecipe) -> list[Link]:
     """The published norms of emotion words, where these are the labels; other labels are part of their corpus."""
-    words = any(isinstance(each.labels, str) or each.word for each in recipe.corpora)
-    return [NORMS] if words else []
+    return emotion_norms(recipe.corpora)
+
+
+def emotion_norms(labelled: Sequence[Corpus]) -> list[Link]:
+    """The published norms, where emotion words are the labels of one of these corpora."""
+    return [NORMS] if any(isinstance(each.labels, str) or each.word for each in labelled) else []
 
 
 def augmentation(recipe: MixtureRecipe) -> list[Link]:
     """The recordings of noise and of rooms; clips that are mixed in come from the corpora."""
-    settings, links = recipe.augmentation, []
+    return recordings(recipe.augmentation)
+
+
+def recordings(settings: Augmentation) -> list[Link]:
+    """The recordings of noise and of rooms that an augmentation uses."""
+    links = []
     if settings.noise and settings.noise_folder:
         noise = {"source": settings.noise_folder, "licence": settings.noise_licence, "credit": settings.noise_credit}
         links.append(corpus(Corpus.model_validate(noise), "noise"))
