@@ -44,7 +44,7 @@ format: .venv/.ready
 	$(DEV)/ruff check --fix .
 
 docs: .venv-docs/.ready
-	$(DOCS)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs build --strict --quiet  # its notice of a successor
 	@echo "The documentation is out/site/index.html"
 
 screenshots: .venv/.ready

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
+import wav2small
 from wav2small_training import recipe, recipe_file
 
 sys.path.insert(0, str(ROOT / "docs" / "hooks"))
@@ -42,6 +43,11 @@ def test_the_reference_has_every_command_with_its_options():
     text = generated.commands()
     assert "wav2small predict PATH..." in text
     assert "| `--output, -o` |" in text and "`--dry-run`" in text
+
+
+def test_the_python_reference_has_every_public_name():
+    text = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    assert set(wav2small.__all__) <= set(re.findall(r"^::: wav2small\.(\w+)$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)

@@ -22,7 +22,7 @@ class Prediction:
         word: affect word, such as "tense", "calm" or, near the middle, "unsure"; "silence" if silent. `None` if the
             checkpoint has no `words.json`. See `wav2small.inference.words`.
 
-    Example:
+    Examples:
         >>> print(Prediction(0.8, 0.6, 0.2, start=0, end=1.5, silent=False, word="tense"))
         0.0 to 1.5 s: arousal 0.80, dominance 0.60, valence 0.20, tense
     """

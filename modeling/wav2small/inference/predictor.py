@@ -46,7 +46,7 @@ def load(
     Raises:
         Wav2SmallError: if the checkpoint cannot be found, or does not predict arousal, dominance and valence.
 
-    Example:
+    Examples:
         >>> import wav2small
         >>> predictor = wav2small.load()
         >>> noise = np.random.default_rng(0).normal(size=32000) / 20
@@ -117,7 +117,7 @@ class Predictor:
         Raises:
             Wav2SmallError: if the audio cannot be read, is too short or too long; the message names it.
 
-        Example:
+        Examples:
             >>> silence = np.zeros(16000)
             >>> load()((silence, 16000)).silent
             True
@@ -146,7 +146,7 @@ class Predictor:
         Raises:
             Wav2SmallError: as in a call, and if `window` or `hop` is out of range.
 
-        Example:
+        Examples:
             >>> noise = np.random.default_rng(0).normal(size=7 * 16000) / 20
             >>> [(one.start, one.end) for one in load().timeline((noise, 16000), window=5, hop=1)]
             [(0.0, 5.0), (1.0, 6.0), (2.0, 7.0)]
@@ -171,7 +171,7 @@ class Predictor:
         Raises:
             Wav2SmallError: if `window` or `hop` is out of range.
 
-        Example:
+        Examples:
             >>> stream = load().stream(window=2, hop=1)
             >>> block = np.random.default_rng(0).normal(size=1600) / 20  # 0.1 s
             >>> sum(len(stream.push(block)) for _ in range(35))
@@ -203,7 +203,7 @@ class Predictor:
         Raises:
             Wav2SmallError: if there are no windows.
 
-        Example:
+        Examples:
             >>> predictor = load()
             >>> noise = np.random.default_rng(0).normal(size=7 * 16000) / 20
             >>> mean = predictor.mean(predictor.timeline((noise, 16000)))

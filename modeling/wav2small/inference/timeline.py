@@ -21,7 +21,7 @@ class WindowBuffer:
         hop: samples from the start of one window to the start of the next.
         min_samples: audio with fewer samples than this gives no window.
 
-    Example:
+    Examples:
         >>> buffer = WindowBuffer(window=4, hop=2, min_samples=1)
         >>> [(start, len(samples)) for start, samples in buffer.push(np.zeros(7))]
         [(0, 4), (2, 4)]

@@ -38,7 +38,7 @@ class AffectWords:
     Raises:
         Wav2SmallError: if the second threshold of an axis is not above the first.
 
-    Example:
+    Examples:
         >>> words = AffectWords(arousal=(0.3, 0.6), valence=(0.4, 0.6), measured_on="an example")
         >>> words(arousal=0.8, valence=0.2)
         'tense'
