@@ -1,4 +1,4 @@
-"""A checkpoint comes from a folder, from the Hub or from the cache; what cannot be had is told with its mend."""
+"""A checkpoint comes from a folder, the Hub or the cache; an error names the reason and the remedy."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from loopback.hub import LoopbackHub
 from wav2small import Wav2SmallError
 from wav2small.hub import commit_of, resolve_checkpoint
 
-ANSWERS = {  # status and code with which the Hub answers for such a repository
+RESPONSES = {  # status and error code of the Hub for such a repository
     "nothing": (404, "RepoNotFound"),
     "private": (401, "RepoNotFound"),
     "gated": (403, "GatedRepo"),
@@ -52,10 +52,10 @@ print(json.dumps([commit_of(folder), files]))
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """Answers for each repository as `ANSWERS` says."""
+    """Answers for each repository as `RESPONSES` says."""
 
     def do_GET(self) -> None:
-        status, code = next(answer for name, answer in ANSWERS.items() if f"/lab/{name}" in self.path)
+        status, code = next(response for name, response in RESPONSES.items() if f"/lab/{name}" in self.path)
         self.send_response(status)
         self.send_header("Content-Length", "0")
         if code:
@@ -78,18 +78,18 @@ def refused(tmp_path_factory) -> dict[str, str]:
     hub.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        return hub.run(ASK, tmp_path_factory.mktemp("home"), *(f"lab/{name}" for name in ANSWERS), token="hf_alice")
+        return hub.run(ASK, tmp_path_factory.mktemp("home"), *(f"lab/{name}" for name in RESPONSES), token="hf_alice")
     finally:
         server.shutdown()
         server.server_close()
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_what_the_hub_refuses_is_told_with_its_mend(refused, name):
+@pytest.mark.parametrize("name", RESPONSES)
+def test_an_error_of_the_hub_is_one_sentence_with_the_remedy(refused, name):
     assert refused[f"lab/{name}"] == f"lab/{name} is not a folder here and cannot be loaded from the Hub: {TOLD[name]}"
 
 
-def test_the_wanted_files_come_down_and_stay_when_the_hub_is_gone(tmp_path):
+def test_the_named_files_are_downloaded_and_stay_usable_offline(tmp_path):
     files = {"config.json": b"{}", "words.json": b"{}", "README.md": b"#", "onnx/model.onnx": b"x", "onnx/other": b"y"}
     with LoopbackHub() as hub:
         sha = hub.put("models", "lab/student", files).refs["main"].sha
@@ -102,18 +102,18 @@ def test_the_wanted_files_come_down_and_stay_when_the_hub_is_gone(tmp_path):
     assert told.endswith("the Hub cannot be reached, and it is not in the cache: check the network and the name")
 
 
-def test_a_folder_is_taken_as_it_is(tmp_path):
+def test_a_local_folder_is_used_as_it_is_and_has_no_commit(tmp_path):
     assert resolve_checkpoint(tmp_path, ["config.json"]) == tmp_path
     assert commit_of(tmp_path) is None
 
 
 @pytest.mark.parametrize("source", ["no/such/folder", "./nowhere", "with space/x"])
-def test_what_can_be_neither_folder_nor_id_is_told(source):
+def test_a_name_that_is_neither_a_folder_nor_an_id_is_an_error(source):
     with pytest.raises(Wav2SmallError, match="neither a folder nor an id on the Hub"):
         resolve_checkpoint(source, ["config.json"])
 
 
-def test_importing_it_does_not_import_the_client():
+def test_importing_the_hub_module_does_not_import_huggingface_hub():
     code = "import sys, wav2small.hub; print('huggingface_hub' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""What `pip install` puts on a user's disk, and what an import costs."""
+"""What `pip install` installs, and what an import loads."""
 
 import os
 import subprocess
@@ -54,14 +54,14 @@ def test_an_installed_wheel_holds_the_page_once_and_publishes_the_whole_space(wh
         assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
 
 
-def test_the_bundled_checkpoint_is_whole_and_below_one_megabyte(wheel):
+def test_the_bundled_checkpoint_is_complete_and_below_one_megabyte(wheel):
     files = {info.filename: info.file_size for info in wheel.infolist() if "/pretrained/" in info.filename}
     names = {name.split("/pretrained/")[1] for name in files}
     assert {"config.json", "model.safetensors", "onnx/model.onnx", "preprocessor_config.json", "README.md"} <= names
     assert sum(files.values()) < 1_000_000
 
 
-def test_the_bundled_code_is_the_packages_code():
+def test_the_code_in_the_bundled_checkpoint_is_that_of_the_package():
     package = ROOT / "modeling" / "wav2small"
     copies = sorted((package / "pretrained").glob("*.py"))
     assert copies
@@ -85,7 +85,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_every_public_name_can_be_had():
+def test_every_public_name_can_be_imported():
     import wav2small
 
     for name in wav2small.__all__:

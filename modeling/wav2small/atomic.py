@@ -12,7 +12,7 @@ from .models.errors import Wav2SmallError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what was written there takes its name at the end, unless an error came.
+    """Yield a temporary path; the file written there is renamed to `path` at the end, unless an error occurs.
 
     Raises:
         Wav2SmallError: if the folder does not exist or cannot be written to.
@@ -20,7 +20,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise Wav2SmallError(f"{path} cannot be written: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise Wav2SmallError(f"{path} cannot be written: choose another place")
+        raise Wav2SmallError(f"{path} cannot be written: choose another path")
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         yield temporary
@@ -28,7 +28,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put the folder `new` in the place of `folder`; a kill in between leaves the old one as `NAME.old`."""
+    """Replace `folder` by the folder `new`; if the process is killed meanwhile, the old one is kept as `NAME.old`."""
     old = folder.with_name(f"{folder.name}.old")
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -39,7 +39,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path` that takes its name at the end, unless an error came.
+    """Yield a temporary folder beside `path`; it is renamed to `path` at the end, unless an error occurs.
 
     Raises:
         Wav2SmallError: if `path` exists and is not an empty folder.

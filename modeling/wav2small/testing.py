@@ -1,4 +1,4 @@
-"""Tiny real things for tests: teachers in the layouts and with the quirks of the published ones.
+"""Tiny models for tests: teachers in the layouts of the published ones, with their irregularities.
 
 ```python
 dawn = write_dawn_checkpoint(folder / "dawn")
@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-# a large encoder made small; kernels and strides are the real ones: 400 samples a frame, 320 from one to the next
+# a small encoder; kernels and strides are those of the large ones: frames of 400 samples, 320 samples apart
 TINY_ENCODER: dict[str, Any] = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -160,7 +160,7 @@ def write_checkpoint(
 
 
 def random_linear(name: str, inputs: int, outputs: int) -> dict[str, Any]:
-    """Draw the weights of a linear layer."""
+    """Random weights of a linear layer."""
     import torch
 
     shapes = {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
@@ -168,7 +168,7 @@ def random_linear(name: str, inputs: int, outputs: int) -> dict[str, Any]:
 
 
 def random_weight(name: str, value: Any) -> Any:
-    """Draw a weight of the same shape, so large that each layer leaves its mark on the answer."""
+    """A random weight of the same shape, large enough that every layer changes the prediction."""
     import torch
 
     if value.dim() > 1:

@@ -70,7 +70,7 @@ def test_the_table_shows_the_numbers_to_two_digits(wav):
     assert run("predict", wav).stdout.decode().splitlines()[1].split()[-5:-1] == ["0.0-1.5", *numbers]
 
 
-def test_csv_json_and_parquet_say_the_same(wav, tmp_path):
+def test_csv_json_and_parquet_hold_the_same_values(wav, tmp_path):
     from pyarrow import parquet
 
     (row,) = rows(run("predict", wav, "--format", "csv").stdout)
@@ -82,7 +82,7 @@ def test_csv_json_and_parquet_say_the_same(wav, tmp_path):
     assert {name: str(value) for name, value in record.items()} == row
 
 
-def test_a_folder_is_searched_and_its_bad_files_are_told_at_the_end(folder, tmp_path):
+def test_a_folder_is_searched_and_its_bad_files_are_listed_at_the_end(folder, tmp_path):
     done = run("predict", folder, "--output", tmp_path / "out.csv", code=1)
     found = [Path(row["file"]).name for row in rows((tmp_path / "out.csv").read_bytes())]
     assert found == ["a.wav", "b.flac"]
@@ -100,7 +100,7 @@ def test_a_recording_comes_from_standard_input(wav):
     assert b"standard input is empty" in run("predict", "-", code=1).stderr
 
 
-def test_a_timeline_has_a_row_a_window(tmp_path):
+def test_a_timeline_has_one_row_for_each_window(tmp_path):
     path = tmp_path / "long.wav"
     soundfile.write(path, voice_like(8), RATE)
     found = rows(run("predict", path, "--timeline", "--window", 4, "--hop", 2, "--format", "csv").stdout)
@@ -108,7 +108,7 @@ def test_a_timeline_has_a_row_a_window(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_a_plot_is_a_picture(folder, tmp_path, suffix):
+def test_a_plot_of_timelines_is_drawn_and_labels_each_recording(folder, tmp_path, suffix):
     (folder / "bad.wav").unlink()
     (folder / "empty.mp3").unlink()
     picture = tmp_path / f"plot.{suffix}"
@@ -152,7 +152,7 @@ def test_a_plot_labels_every_one_of_nine_files_and_shows_their_numbers(tmp_path)
     assert {str(i) for i in range(9)} <= texts and {f"{i / 10:.2f}" for i in range(9)} <= texts
 
 
-def test_silence_is_marked(examples):
+def test_a_silent_recording_is_marked_in_the_table_and_in_csv(examples):
     (row,) = rows(run("predict", examples / "silence.flac", "--format", "csv").stdout)
     assert row["silent"] == "True"
     (line,) = [x for x in run("predict", examples / "silence.flac").stdout.decode().splitlines() if "0.0-2.0" in x]

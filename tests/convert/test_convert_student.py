@@ -1,4 +1,4 @@
-"""Published checkpoints become ours, with equal outputs, or fail by name."""
+"""A converted student predicts what the published one predicts; a checkpoint that does not fit is an error."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def published(folder, change=None, suffix="safetensors"):
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])
-def test_the_hub_variant_keeps_its_answers(tmp_path, suffix):
+def test_a_converted_student_predicts_what_the_published_one_predicts(tmp_path, suffix):
     convert_student(published(tmp_path / "theirs", suffix=suffix), tmp_path / "ours")
     model = Wav2SmallForAudioClassification.from_pretrained(tmp_path / "ours")
     assert model.config.pooling == "gram"
@@ -46,20 +46,20 @@ def test_the_hub_variant_keeps_its_answers(tmp_path, suffix):
         (lambda w: w.update({"adv.weight": torch.zeros(3, 169)}), r"adv.weight of shape \(3, 169\), not \(3, 338\)"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_refused_by_key_and_leaves_nothing(tmp_path, change, told):
+def test_a_checkpoint_that_does_not_fit_is_an_error_that_names_the_key_and_nothing_is_written(tmp_path, change, told):
     source = published(tmp_path / "theirs", change)
     with pytest.raises(Wav2SmallError, match=told):
         convert_student(source, tmp_path / "ours")
     assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
 
 
-def test_a_folder_without_weights_is_named(tmp_path):
+def test_a_folder_without_weights_is_an_error_that_names_both_files(tmp_path):
     with pytest.raises(Wav2SmallError, match=r"neither model\.safetensors nor pytorch_model\.bin"):
         convert_student(str(tmp_path), tmp_path / "ours")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
-def test_a_broken_file_of_weights_is_named(tmp_path, name):
+def test_a_broken_file_of_weights_is_an_error_that_names_the_file(tmp_path, name):
     (tmp_path / name).write_bytes(b"no weights at all")
     with pytest.raises(Wav2SmallError, match=f"{name} is not a readable file of weights"):
         convert_student(str(tmp_path), tmp_path / "ours")
@@ -74,7 +74,7 @@ def test_a_folder_that_exists_is_not_overwritten(tmp_path):
     assert (tmp_path / "ours" / "precious.txt").read_text() == "mine"
 
 
-def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_one_line(tmp_path):
+def test_a_student_that_is_neither_a_folder_nor_on_the_hub_is_an_error_of_one_line(tmp_path):
     with pytest.raises(
         Wav2SmallError, match="nobody/nothing is not a folder here and cannot be loaded from the Hub"
     ) as error:

@@ -1,4 +1,4 @@
-"""Published teachers become members of ours, with equal answers, or fail by name.
+"""A converted teacher predicts what the published one predicts; one that does not fit is an error that says why.
 
 The reference is a second, literal reading of the published description: plain torch functions on encoders of
 transformers that are built here from the file of weights, one clip at a time.
@@ -81,32 +81,34 @@ def odyssey(folder: str, waveform: np.ndarray) -> np.ndarray:
 REFERENCES = {"dawn": dawn, "odyssey": odyssey}
 
 
-# ---- equal answers ----
+# ---- equal predictions ----
 
 
 @pytest.mark.parametrize("masked_spec_embed", [True, False])
 @pytest.mark.parametrize("old_weight_norm", [True, False])
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "model.safetensors"])
 @pytest.mark.parametrize("kind", ["dawn", "odyssey"])
-def test_a_converted_teacher_answers_as_the_published_one(tmp_path, kind, file, old_weight_norm, masked_spec_embed):
+def test_a_converted_teacher_predicts_what_the_published_one_predicts(
+    tmp_path, kind, file, old_weight_norm, masked_spec_embed
+):
     source = WRITERS[kind](
         tmp_path / "theirs", file=file, old_weight_norm=old_weight_norm, masked_spec_embed=masked_spec_embed
     )
     assert is_teacher(source)
     convert_teacher(source, tmp_path / f"ours_{kind}", licence="MIT")
     teacher = AdvTeacherForAudioClassification.from_pretrained(tmp_path / f"ours_{kind}")
-    answers = []
+    predictions = []
     for seed, length in enumerate(LENGTHS):
         waveform = voice_like(2, seed)[:length]
         with torch.no_grad():
-            answers.append(teacher(torch.from_numpy(waveform)[None]).logits[0].numpy())
+            predictions.append(teacher(torch.from_numpy(waveform)[None]).logits[0].numpy())
         np.testing.assert_allclose(
-            answers[-1], REFERENCES[kind](source, waveform), atol=1e-5, err_msg=f"{length} samples"
+            predictions[-1], REFERENCES[kind](source, waveform), atol=1e-5, err_msg=f"{length} samples"
         )
-    assert np.ptp(answers, axis=0).min() > 1e-2, "all clips sound alike, which proves nothing"
+    assert np.ptp(predictions, axis=0).min() > 1e-2, "all clips sound alike, which proves nothing"
 
 
-def test_two_sources_are_averaged_each_as_it_is_alone(tmp_path):
+def test_a_teacher_of_two_members_predicts_the_weighted_mean_of_both(tmp_path):
     sources = [write(tmp_path / kind) for kind, write in WRITERS.items()]
     teacher = teacher_from(sources, weights=[1, 3])
     waveform = voice_like(1.2)
@@ -126,11 +128,11 @@ def test_outputs_in_another_order_are_found_by_their_names(tmp_path, labels):
     teacher = teacher_from([source])
     waveform = voice_like(0.6)
     with torch.no_grad():
-        answer = teacher(torch.from_numpy(waveform)[None]).logits[0].numpy()
-    np.testing.assert_allclose(answer, odyssey(source, waveform)[[1, 2, 0]], atol=1e-5)
+        prediction = teacher(torch.from_numpy(waveform)[None]).logits[0].numpy()
+    np.testing.assert_allclose(prediction, odyssey(source, waveform)[[1, 2, 0]], atol=1e-5)
 
 
-# ---- refused ----
+# ---- errors ----
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,9 @@ def test_outputs_in_another_order_are_found_by_their_names(tmp_path, labels):
         ("odyssey", {"unknown": torch.zeros(1)}, "unexpected key unknown"),
     ],
 )  # fmt: skip
-def test_weights_that_do_not_fit_are_refused_by_key_and_leave_nothing(tmp_path, kind, change_weights, told):
+def test_weights_that_do_not_fit_are_an_error_that_names_the_key_and_nothing_is_written(
+    tmp_path, kind, change_weights, told
+):
     source = WRITERS[kind](tmp_path / "theirs", change_weights=change_weights)
     with pytest.raises(Wav2SmallError, match=told):
         convert_teacher(source, tmp_path / "ours", licence="MIT")
@@ -167,21 +171,21 @@ def test_weights_that_do_not_fit_are_refused_by_key_and_leave_nothing(tmp_path, 
         ("odyssey", {"std": None}, "lacks std"),
         ("odyssey", {"std": 0}, "std=0: it must be above 0"),
         ("odyssey", {"sampling_rate": 8000}, "sampling_rate 8000, not 16000"),
-        ("odyssey", {"id2label": {0: "angry", 1: "sad", 2: "happy"}}, "no arousal, dominance and valence"),
+        ("odyssey", {"id2label": {0: "angry", 1: "sad", 2: "happy"}}, "not arousal, dominance and valence"),
         ("odyssey", {"num_hidden_layers": None}, "lacks the key ssl_model.encoder.layers.10"),
-        ("dawn", {"id2label": {0: "arousal", 1: "arousal", 2: "valence"}}, "no arousal, dominance and valence"),
+        ("dawn", {"id2label": {0: "arousal", 1: "arousal", 2: "valence"}}, "not arousal, dominance and valence"),
         ("dawn", {"feat_extract_norm": "group"}, "feat_extract_norm='group': it must be 'layer'"),
-        ("dawn", {"pooling_mode": "max"}, "no published teacher that is known here"),
+        ("dawn", {"pooling_mode": "max"}, "not in the layout of a known teacher"),
         ("dawn", {"model_type": "hubert"}, "model_type 'hubert'"),
     ],
 )  # fmt: skip
-def test_a_config_that_is_not_as_published_is_refused_by_field(tmp_path, kind, change, told):
+def test_a_config_that_differs_from_the_published_one_is_an_error_that_names_the_field(tmp_path, kind, change, told):
     source = WRITERS[kind](tmp_path / "theirs", change=change)
     with pytest.raises(Wav2SmallError, match=told):
         teacher_from([source])
 
 
-def test_lists_of_other_lengths_and_no_sources_are_refused(tmp_path):
+def test_a_list_of_another_length_and_an_empty_list_of_sources_are_errors(tmp_path):
     source = write_dawn_checkpoint(tmp_path / "theirs")
     with pytest.raises(Wav2SmallError, match="weights has 2 entries for 1 sources"):
         teacher_from([source], weights=[1, 2])
@@ -190,19 +194,19 @@ def test_lists_of_other_lengths_and_no_sources_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["no json", "[]", None])
-def test_a_config_that_cannot_be_read_is_named_in_one_line(tmp_path, content):
+def test_a_config_that_cannot_be_read_is_an_error_of_one_line(tmp_path, content):
     source = write_dawn_checkpoint(tmp_path / "theirs")
     (tmp_path / "theirs" / "config.json").unlink()
     if content is not None:
         (tmp_path / "theirs" / "config.json").write_text(content)
     with pytest.raises(
-        Wav2SmallError, match=r"theirs(: its config.json holds no fields| has no readable config.json)"
+        Wav2SmallError, match=r"theirs(: its config.json is not a JSON object| has no readable config.json)"
     ) as error:
         convert_teacher(source, tmp_path / "ours", licence="MIT")
     assert "\n" not in str(error.value)
 
 
-def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_one_line(tmp_path):
+def test_a_teacher_that_is_neither_a_folder_nor_on_the_hub_is_an_error_of_one_line(tmp_path):
     with pytest.raises(
         Wav2SmallError, match="nobody/nothing is not a folder here and cannot be loaded from the Hub"
     ) as error:
@@ -210,7 +214,7 @@ def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_one_line(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_what_is_no_teacher_is_told_apart(tmp_path):
+def test_a_student_and_a_folder_without_config_are_not_taken_for_a_teacher(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "wav2vec2", "half_mel": 13, "hidden": 338}))
     assert not is_teacher(str(tmp_path)), "this is the small student of the same authors"
     (tmp_path / "config.json").unlink()
@@ -220,7 +224,7 @@ def test_what_is_no_teacher_is_told_apart(tmp_path):
 # ---- where a member comes from ----
 
 
-def test_a_local_folder_keeps_its_name_and_its_licence_is_unknown_unless_told(tmp_path):
+def test_a_member_from_a_local_folder_has_the_licence_that_was_given_or_none(tmp_path):
     source = write_dawn_checkpoint(tmp_path / "my_dawn")
     (member,) = teacher_from([source]).config.members
     assert (member["source"], member["revision"], member["licence"]) == ("my_dawn", None, None)

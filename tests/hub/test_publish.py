@@ -255,7 +255,7 @@ def test_a_secret_is_named_by_file_and_line_and_not_repeated(student, file, line
 def test_a_licence_that_the_teacher_forbids_is_refused(student):
     text = (student / "README.md").read_text()
     (student / "README.md").write_text(text.replace("license: cc-by-4.0", "license: apache-2.0"))
-    refused(student, "asks for attribution")
+    refused(student, "requires attribution")
     write_provenance(student, "CC-BY-NC-SA-4.0")
     refused(student, "lab/teacher is CC-BY-NC-SA-4.0")
 

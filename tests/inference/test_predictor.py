@@ -1,4 +1,4 @@
-"""The predictor answers like the model, for any source, without torch."""
+"""The predictor predicts what the model predicts, from any kind of source, without torch."""
 
 import io
 import os
@@ -27,7 +27,7 @@ def same(one: Prediction, other: Prediction, tolerance: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize("samples", [1600, 1601, 12345, 80000, 960000])
-def test_the_bundled_onnx_file_answers_like_the_model(predictor, samples):
+def test_the_bundled_onnx_file_predicts_what_the_model_predicts(predictor, samples):
     waveform = np.tile(voice_like(5, seed=samples), 12)[:samples]
     model = Wav2SmallForAudioClassification.from_pretrained(BUNDLED).eval()
     with torch.no_grad():
@@ -36,59 +36,61 @@ def test_the_bundled_onnx_file_answers_like_the_model(predictor, samples):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("q8", 0.02), ("q4", 0.1)])
-def test_the_quantized_files_answer_nearly_the_same(predictor, dtype, tolerance, examples):
+def test_the_quantized_files_predict_nearly_the_same(predictor, dtype, tolerance, examples):
     quantized = wav2small.load(dtype=dtype)
     assert quantized.file.stat().st_size < predictor.file.stat().st_size / 3
     for path in sorted(examples.glob("*.flac")):
         same(quantized(path), predictor(path), tolerance)
 
 
-def test_an_answer_has_names_a_dict_and_an_array(predictor, wav):
-    answer = predictor(wav)
-    assert answer.as_array().tolist() == pytest.approx([answer.arousal, answer.dominance, answer.valence])
-    assert answer.as_dict() == {
-        "arousal": answer.arousal,
-        "dominance": answer.dominance,
-        "valence": answer.valence,
+def test_a_prediction_converts_to_a_dict_and_an_array(predictor, wav):
+    prediction = predictor(wav)
+    assert prediction.as_array().tolist() == pytest.approx(
+        [prediction.arousal, prediction.dominance, prediction.valence]
+    )
+    assert prediction.as_dict() == {
+        "arousal": prediction.arousal,
+        "dominance": prediction.dominance,
+        "valence": prediction.valence,
         "start": 0.0,
         "end": 1.5,
         "silent": False,
-        "word": answer.word,
+        "word": prediction.word,
     }
 
 
-def test_every_kind_of_source_gives_the_same_answer(predictor, wav):
+def test_every_kind_of_source_gives_the_same_prediction(predictor, wav):
     waveform, rate = soundfile.read(wav, dtype="float32")
     for source in (str(wav), wav.read_bytes(), io.BytesIO(wav.read_bytes()), (waveform, rate)):
         same(predictor(source), predictor(wav))
 
 
-def test_a_list_gives_the_answers_of_its_clips_in_order(predictor):
+def test_a_list_of_clips_gives_their_predictions_in_order(predictor):
     clips = [(voice_like(seconds, seed=i), RATE) for i, seconds in enumerate([1, 2, 1, 0.5, 2, 1] * 4)]
-    answers = predictor(clips)
-    assert len(answers) == len(clips)
-    for clip, answer in zip(clips, answers, strict=True):
-        same(predictor(clip), answer)
+    predictions = predictor(clips)
+    assert len(predictions) == len(clips)
+    for clip, prediction in zip(clips, predictions, strict=True):
+        same(predictor(clip), prediction)
     assert predictor([]) == []
 
 
-def test_threads_share_one_predictor(predictor):
+def test_threads_that_share_a_predictor_get_the_predictions_of_their_own_clips(predictor):
     clips = [(voice_like(1 + i / 10, seed=i), RATE) for i in range(12)]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(predictor, clips))
-    for clip, answer in zip(clips, answers, strict=True):
-        same(predictor(clip), answer)
+        predictions = list(pool.map(predictor, clips))
+    for clip, prediction in zip(clips, predictions, strict=True):
+        same(predictor(clip), prediction)
 
 
-def test_digital_silence_is_answered_and_marked(predictor):
+def test_digital_silence_is_marked_as_silent(predictor):
     dither = np.random.default_rng(0).choice([-1, 0, 1], RATE) / 32768
     for quiet in (np.zeros(RATE), np.full(RATE, 0.25), dither):
-        answer = predictor((quiet, RATE))
-        assert answer.silent and np.isfinite(answer.as_array()).all()
+        prediction = predictor((quiet, RATE))
+        assert prediction.silent and np.isfinite(prediction.as_array()).all()
     assert not predictor((voice_like(1) / 100, RATE)).silent
 
 
-def test_a_clip_that_is_too_short_or_too_long_is_named(predictor, tmp_path):
+def test_a_clip_that_is_too_short_or_too_long_is_an_error_that_names_it(predictor, tmp_path):
     path = tmp_path / "blink.wav"
     soundfile.write(path, voice_like(0.099), RATE)
     for call in (predictor, predictor.timeline):
@@ -99,7 +101,7 @@ def test_a_clip_that_is_too_short_or_too_long_is_named(predictor, tmp_path):
     assert predictor((voice_like(0.1), RATE)).end == pytest.approx(0.1)
 
 
-def test_a_timeline_is_the_answers_of_its_windows(predictor):
+def test_a_timeline_holds_the_predictions_of_its_windows(predictor):
     waveform = voice_like(9.3)
     rows = predictor.timeline((waveform, RATE), window=3, hop=2)
     assert [(row.start, row.end) for row in rows] == [(0, 3), (2, 5), (4, 7), (6, 9), (6.3, 9.3)]
@@ -128,11 +130,11 @@ def test_audio_shorter_than_a_window_has_a_timeline_of_one_row(predictor):
 
 
 @pytest.mark.parametrize("block", [160, 4800, 100000])
-def test_a_stream_answers_like_a_timeline(predictor, block):
+def test_a_stream_gives_the_predictions_of_a_timeline(predictor, block):
     waveform = voice_like(7.1)
     stream = predictor.stream(window=2, hop=0.5)
     rows = [row for i in range(0, len(waveform), block) for row in stream.push(waveform[i : i + block])]
-    assert rows, "a stream answers while it runs"
+    assert rows, "a stream predicts before it ends"
     rows += stream.flush()
     expected = predictor.timeline((waveform, RATE), window=2, hop=0.5)
     assert [(row.start, row.end) for row in rows] == [(row.start, row.end) for row in expected]
@@ -140,7 +142,7 @@ def test_a_stream_answers_like_a_timeline(predictor, block):
         same(row, other)
 
 
-def test_a_stream_of_another_rate_answers_like_the_file(predictor):
+def test_a_stream_of_another_rate_gives_the_predictions_of_the_file(predictor):
     waveform = voice_like(4, rate=48000)
     stream = predictor.stream(window=2, hop=1, sampling_rate=48000)
     rows = [row for i in range(0, len(waveform), 4800) for row in stream.push(waveform[i : i + 4800])] + stream.flush()
@@ -151,7 +153,7 @@ def test_a_stream_of_another_rate_answers_like_the_file(predictor):
 
 
 @pytest.mark.parametrize("setting", [{"window": 0.05}, {"window": float("nan")}, {"hop": 0}, {"hop": -1}])
-def test_a_wrong_window_or_hop_is_named(predictor, setting):
+def test_a_wrong_window_or_hop_is_an_error_that_names_it(predictor, setting):
     (name,) = setting
     with pytest.raises(Wav2SmallError, match=f"{name}="):
         predictor.timeline((voice_like(1), RATE), **setting)
@@ -178,7 +180,7 @@ def test_memory_does_not_grow_with_the_length_of_a_timeline(tmp_path):
     assert peaks[1] - peaks[0] < whole_file_mb / 4, f"{peaks} MB"
 
 
-def test_nothing_is_reported_and_nothing_left_behind(wav, tmp_path):
+def test_telemetry_is_off_and_no_file_is_left_behind(wav, tmp_path):
     code = f"import wav2small; wav2small.load()({str(wav)!r}); import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     done = subprocess.run(
@@ -189,7 +191,7 @@ def test_nothing_is_reported_and_nothing_left_behind(wav, tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path != wav and path.is_file()]
 
 
-def test_no_torch_is_imported(wav):
+def test_a_prediction_imports_neither_torch_nor_transformers(wav):
     code = (
         f"import sys, wav2small; wav2small.load()({str(wav)!r}); "
         "print('torch' in sys.modules, 'transformers' in sys.modules)"
@@ -206,7 +208,7 @@ def test_no_torch_is_imported(wav):
         ("nobody/nothing", "cannot be loaded from the Hub"),
     ],
 )
-def test_a_source_that_cannot_be_found_is_one_sentence(source, told):
+def test_a_checkpoint_that_cannot_be_found_is_an_error_of_one_sentence(source, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
         wav2small.load(source)
     assert "\n" not in str(error.value)
@@ -231,11 +233,11 @@ def broken_checkpoint(folder, **files):
         ({}, "is not an ONNX model"),
     ],
 )
-def test_a_broken_checkpoint_is_named(tmp_path, files, told):
+def test_a_broken_checkpoint_is_an_error_that_names_the_file(tmp_path, files, told):
     with pytest.raises(Wav2SmallError, match=told):
         wav2small.load(broken_checkpoint(tmp_path / "broken", **files))
 
 
-def test_an_unknown_dtype_is_named():
+def test_an_unknown_dtype_is_an_error_that_names_it():
     with pytest.raises(Wav2SmallError, match="dtype='int3'"):
         wav2small.load(dtype="int3")

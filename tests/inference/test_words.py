@@ -1,4 +1,4 @@
-"""Every answer has one plain word, by thresholds that were measured on the checkpoint's own answers."""
+"""Every prediction has one affect word, by thresholds measured on the checkpoint's predictions."""
 
 import csv
 import io
@@ -44,7 +44,7 @@ def checkpoint(tmp_path):
     return shutil.copytree(BUNDLED, tmp_path / "checkpoint")
 
 
-def test_nine_words_name_nine_regions():
+def test_the_nine_regions_have_nine_different_words():
     assert len(set(WORDS)) == 9 and tuple(REGIONS) == LEVELS
     assert REGIONS["middle"][1] == UNSURE
 
@@ -79,14 +79,14 @@ def test_both_thresholds_belong_to_the_middle_and_the_next_number_does_not(arous
 
 @settings(deadline=None, max_examples=50)
 @given(thresholds, thresholds, st.text())
-def test_what_is_written_is_what_is_read(tmp_path_factory, arousal, valence, measured_on):
+def test_words_that_are_written_are_read_unchanged(tmp_path_factory, arousal, valence, measured_on):
     folder = tmp_path_factory.getbasetemp()
     AffectWords(arousal, valence, measured_on).write(folder)
     assert AffectWords.read(folder) == AffectWords(arousal, valence, measured_on)
 
 
 @pytest.mark.parametrize("pair", [(0.5, 0.5), (0.7, 0.3), (float("nan"), 0.5), (0.5, float("inf"))])
-def test_thresholds_must_rise(pair):
+def test_thresholds_that_do_not_rise_are_an_error(pair):
     with pytest.raises(Wav2SmallError, match="thresholds of valence must rise"):
         AffectWords((0.3, 0.7), pair, "")
 
@@ -99,13 +99,13 @@ def test_thresholds_must_rise(pair):
         '{"arousal": [0.7, 0.3], "valence": [0.2, 0.6], "measured_on": ""}',
     ],
 )  # fmt: skip
-def test_a_broken_file_is_named_with_its_mend(checkpoint, content):
+def test_a_broken_words_file_is_an_error_that_names_the_remedy(checkpoint, content):
     (checkpoint / WORDS_FILE).write_text(content)
     with pytest.raises(Wav2SmallError, match=r"words\.json holds no thresholds .*wav2small calibrate"):
         wav2small.load(checkpoint)
 
 
-def test_a_checkpoint_without_the_file_answers_without_words(checkpoint, wav, examples):
+def test_a_checkpoint_without_a_words_file_predicts_without_words(checkpoint, wav, examples):
     (checkpoint / WORDS_FILE).unlink()
     predictor = wav2small.load(checkpoint)
     assert predictor.words is None
@@ -121,10 +121,10 @@ def test_a_checkpoint_without_the_file_answers_without_words(checkpoint, wav, ex
 @pytest.mark.parametrize("dtype", ["fp32", "q8", "q4"])
 def test_all_files_of_a_checkpoint_share_its_words(dtype, wav):
     predictor = wav2small.load(dtype=dtype)
-    answer = predictor(wav)
+    prediction = predictor(wav)
     assert predictor.words == AffectWords.read(BUNDLED)
-    assert answer.word == predictor.words(answer.arousal, answer.valence)
-    assert answer.word in str(answer)
+    assert prediction.word == predictor.words(prediction.arousal, prediction.valence)
+    assert prediction.word in str(prediction)
 
 
 def test_silence_is_called_silence_over_time_too(examples):
@@ -143,7 +143,7 @@ def test_every_word_makes_its_own_sentence_that_says_its_levels():
     assert wav2small.load()((np.zeros(RATE, np.float32), RATE)).describe() == sentences["silence"]
 
 
-def test_every_format_carries_the_word(wav, tmp_path):
+def test_every_output_format_has_the_word(wav, tmp_path):
     from pyarrow import parquet
 
     expected = wav2small.load()(wav).word
@@ -167,11 +167,11 @@ def test_a_plot_names_the_regions(wav, tmp_path):
 def test_calibration_takes_the_tenth_and_the_ninetieth_percentile(checkpoint, tmp_path):
     folder = write_corpus(tmp_path / "readers", clips=30)  # shorter than every crop
     predictor = wav2small.load(checkpoint)
-    answers = np.array([predictor(path).as_array() for path in sorted(folder.glob("*.flac"))])
+    predictions = np.array([predictor(path).as_array() for path in sorted(folder.glob("*.flac"))])
     calibrate(checkpoint, [folder], [])
     words = AffectWords.read(checkpoint)
-    assert words.arousal == pytest.approx(np.quantile(answers[:, 0], [0.1, 0.9]), abs=1e-3)
-    assert words.valence == pytest.approx(np.quantile(answers[:, 2], [0.1, 0.9]), abs=1e-3)
+    assert words.arousal == pytest.approx(np.quantile(predictions[:, 0], [0.1, 0.9]), abs=1e-3)
+    assert words.valence == pytest.approx(np.quantile(predictions[:, 2], [0.1, 0.9]), abs=1e-3)
     assert "30 clips of readers" in words.measured_on
     first = (checkpoint / WORDS_FILE).read_bytes()
     calibrate(checkpoint, [folder], [])
@@ -189,7 +189,7 @@ def test_each_folder_counts_the_same_whatever_its_size(few, many):
     assert words.arousal == words.valence == pytest.approx((0.2, 2.8), abs=2e-3)
 
 
-def test_the_command_shows_what_the_words_say_by_folder_and_emotion(checkpoint, tmp_path):
+def test_calibrate_prints_the_share_of_each_word_by_folder_and_emotion(checkpoint, tmp_path):
     readers = write_corpus(tmp_path / "readers", clips=20)
     actors = tmp_path / "actors"
     actors.mkdir()
@@ -206,7 +206,7 @@ def test_the_command_shows_what_the_words_say_by_folder_and_emotion(checkpoint, 
         assert sum(map(int, row[2:])) == pytest.approx(100, abs=4)
 
 
-def test_what_cannot_be_calibrated_is_told_and_changes_nothing(checkpoint, tmp_path, capsys):
+def test_a_calibration_that_fails_is_an_error_and_changes_nothing(checkpoint, tmp_path, capsys):
     few, before = write_corpus(tmp_path / "few", clips=4), (checkpoint / WORDS_FILE).read_bytes()
     for arguments, told in (
         ([checkpoint, few], "few holds 4 clips with sound: 20 are the fewest"),
@@ -219,7 +219,7 @@ def test_what_cannot_be_calibrated_is_told_and_changes_nothing(checkpoint, tmp_p
     assert (checkpoint / WORDS_FILE).read_bytes() == before
 
 
-def test_a_download_brings_the_words_along(checkpoint, tmp_path, wav):
+def test_a_checkpoint_from_the_hub_has_its_words(checkpoint, tmp_path, wav):
     code = """
 import json, sys
 import wav2small

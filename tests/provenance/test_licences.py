@@ -1,4 +1,4 @@
-"""A result may do what all of its parts allow, and says what forbids the rest."""
+"""A result may have the licences that all of its parts allow; an error names the part that does not allow one."""
 
 import pytest
 from hypothesis import given
@@ -40,7 +40,7 @@ def named(*licences: str) -> list[tuple[str, str]]:
         (["CC-BY-NC-SA-4.0", "research-only"], "LicenseRef-research-only-share-alike"),
     ],
 )
-def test_each_restriction_carries_through(licences, result):
+def test_the_derived_licence_keeps_every_restriction_of_the_parts(licences, result):
     assert derive_licence(named(*licences)) == result
 
 
@@ -52,19 +52,22 @@ def test_each_restriction_carries_through(licences, result):
         (["meralion-public-licence", "MIT"], "part 0 has a licence that is not known here"),
         (["openrail"], "not known here"),
         (["MIT", "CC-BY-NC-ND-4.0"], "part 1 is CC-BY-NC-ND-4.0, which allows no derivatives"),
-        (["MIT", "odbl", "CC-BY-SA-4.0"], r"ask for together: part 1 \(ODbL-1.0\), part 2 \(CC-BY-SA-4.0\)"),
-        (["odbl", "CC-BY-NC-4.0"], r"ask for together: part 0 \(ODbL-1.0\), part 1 \(CC-BY-NC-4.0\)"),
-        ([], "nothing is said of what it was made from"),
+        (
+            ["MIT", "odbl", "CC-BY-SA-4.0"],
+            r"requirements of all of these: part 1 \(ODbL-1.0\), part 2 \(CC-BY-SA-4.0\)",
+        ),
+        (["odbl", "CC-BY-NC-4.0"], r"requirements of all of these: part 0 \(ODbL-1.0\), part 1 \(CC-BY-NC-4.0\)"),
+        ([], "its sources are not recorded"),
     ],
 )
-def test_what_leaves_no_licence_is_named(licences, told):
+def test_parts_that_allow_no_common_licence_are_named(licences, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
         derive_licence(named(*licences))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("wished", "licences"),
+    ("wanted", "licences"),
     [
         ("Apache-2.0", ["MIT"]),
         ("CC-BY-4.0", ["MIT", "Apache-2.0"]),
@@ -73,25 +76,25 @@ def test_what_leaves_no_licence_is_named(licences, told):
         ("CC-BY-3.0", ["CC-BY-4.0"]),
     ],
 )
-def test_a_stricter_licence_may_be_chosen(wished, licences):
-    check_licence(wished, named(*licences))
+def test_a_stricter_licence_may_be_chosen(wanted, licences):
+    check_licence(wanted, named(*licences))
 
 
 @pytest.mark.parametrize(
-    ("wished", "licences", "told"),
+    ("wanted", "licences", "told"),
     [
-        ("Apache-2.0", ["MIT", "CC-BY-NC-SA-4.0"], "part 1 is CC-BY-NC-SA-4.0, which forbids commercial use"),
-        ("CC-BY-NC-4.0", ["CC-BY-NC-SA-4.0"], "asks for its own kind of licence"),
-        ("CC-BY-NC-SA-4.0", ["MIT", "CC-BY-SA-4.0"], "part 1 .* asks for CC-BY-SA-4.0 and nothing stricter"),
-        ("MIT", ["Apache-2.0", "MIT"], "part 0 is Apache-2.0, which asks that its notices are kept"),
-        ("Apache-2.0", ["MIT", "CC-BY-4.0"], "part 1 is CC-BY-4.0, which asks for attribution"),
+        ("Apache-2.0", ["MIT", "CC-BY-NC-SA-4.0"], "part 1 is CC-BY-NC-SA-4.0, which does not allow commercial use"),
+        ("CC-BY-NC-4.0", ["CC-BY-NC-SA-4.0"], "requires a licence of its own kind"),
+        ("CC-BY-NC-SA-4.0", ["MIT", "CC-BY-SA-4.0"], "part 1 .* requires CC-BY-SA-4.0 and nothing stricter"),
+        ("MIT", ["Apache-2.0", "MIT"], "part 0 is Apache-2.0, which requires that its notices are kept"),
+        ("Apache-2.0", ["MIT", "CC-BY-4.0"], "part 1 is CC-BY-4.0, which requires attribution"),
         ("CC-BY-NC-4.0", ["research-only"], "part 0 is LicenseRef-research-only, which allows research only"),
         ("our own", ["MIT"], "the result has a licence that is not known here"),
     ],
 )
-def test_a_freer_licence_is_refused_and_the_part_that_forbids_it_named(wished, licences, told):
+def test_a_freer_licence_is_an_error_that_names_the_part_that_does_not_allow_it(wanted, licences, told):
     with pytest.raises(Wav2SmallError, match=told):
-        check_licence(wished, named(*licences))
+        check_licence(wanted, named(*licences))
 
 
 @given(parts)
@@ -123,13 +126,13 @@ def test_a_chain_of_steps_gives_the_licence_of_all_parts_at_once(first, second):
 
 
 @given(st.sampled_from(TABLE), st.data())
-def test_spelling_does_not_matter(licence, data):
+def test_a_licence_is_found_in_upper_and_lower_case_and_with_spaces(licence, data):
     spelled = data.draw(st.sampled_from([licence.id, licence.id.lower(), licence.id.upper(), f" {licence.id}\n"]))
     assert find_licence(spelled) is licence
     assert find_licence(licence.id.replace("-", " ")) is licence
 
 
-def test_words_say_what_is_asked():
+def test_the_summary_of_a_licence_says_what_it_allows_and_requires():
     assert find_licence("CC-BY-NC-SA-4.0").summary() == "no commercial use, name the source, share alike"
     assert find_licence("MIT").summary() == "any use, keep its notices"
     assert find_licence("CC-BY-ND-4.0").summary().startswith("no derivatives")

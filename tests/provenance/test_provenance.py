@@ -1,4 +1,4 @@
-"""A checkpoint knows what it was made from; its licence follows from that, and nothing else can be claimed."""
+"""A checkpoint records its sources; its licence follows from them, and no other licence can be claimed."""
 
 import hashlib
 import json
@@ -58,30 +58,30 @@ def test_the_licence_carries_through_teachers_corpora_and_parents():
 
 
 @pytest.mark.parametrize("use", AUDIO_USES)
-def test_all_that_shapes_the_weights_counts_and_evaluation_data_does_not(use):
+def test_every_source_affects_the_licence_but_evaluation_data_does_not(use):
     made = student(teachers=[], corpora=[Link("speech", "MIT", "training"), Link("other", "CC-BY-NC-4.0", use)])
     assert made.licence == ("MIT" if use == "evaluation" else "CC-BY-NC-4.0")
 
 
-def test_an_unknown_licence_is_an_error_that_names_the_link():
+def test_an_unknown_licence_is_an_error_that_names_the_source():
     with pytest.raises(Wav2SmallError, match=r"a student: other has no known licence.*`licence:` in the recipe"):
         student(corpora=[Link("other", None, "training")])
     assert student(corpora=[Link("other", None, "evaluation")]).corpora[0].licence is None
 
 
-def test_the_link_that_forbids_a_licence_is_named_however_deep_it_lies():
+def test_a_source_of_a_source_that_does_not_allow_a_licence_is_named():
     deep = Provenance(step="export", name="deep", parent=Link("s", student().licence, "parent", provenance=student()))
     with pytest.raises(Wav2SmallError, match=r"deep: it cannot be Apache-2\.0: the training its-speech is CC-BY-NC-SA"):
         deep.check_licence("apache-2.0")
     deep.check_licence("cc-by-nc-sa-4.0")
 
 
-def test_the_chain_is_walked_from_the_checkpoint_down():
+def test_links_come_from_the_checkpoint_down_and_roots_are_its_first_sources():
     assert [each.id for each in student().links()] == ["org/teacher", "its-speech", "its-noise", "speech"]
     assert [each.id for each in student().roots()] == ["its-speech", "its-noise", "speech"]
 
 
-def test_attributions_name_each_part_that_asks_for_it_once():
+def test_attributions_name_each_source_that_requires_it_once():
     speech = {"id": "speech", "licence": "CC-BY-4.0", "credit": "Speech (Someone 2020)"}
     made = student(corpora=[Link(**speech, use="training"), Link(**speech, use="calibration")])
     assert made.attributions() == [
@@ -105,7 +105,7 @@ links = st.builds(
 
 
 @given(st.lists(links), st.dictionaries(st.text(), st.integers() | st.text()))
-def test_what_is_written_is_read_again(corpora, evaluation):
+def test_a_provenance_that_is_written_is_read_unchanged(corpora, evaluation):
     made = student(corpora=corpora, evaluation=evaluation)
     assert Provenance.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
@@ -119,7 +119,7 @@ def written(folder: Path, change=lambda values: None) -> Path:
     return folder
 
 
-def test_a_folder_keeps_it_and_tells_which_code_wrote_it(tmp_path):
+def test_a_provenance_file_records_the_date_and_the_version_of_the_code(tmp_path):
     made = read_provenance(written(tmp_path))
     assert made == student(date=made.date)
     assert made.date.endswith("Z") and made.code == code_version()
@@ -129,13 +129,13 @@ def test_a_folder_keeps_it_and_tells_which_code_wrote_it(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda v: v.update(licence="Apache-2.0"), "its licence is Apache-2.0, but CC-BY-NC-SA-4.0 follows"),
+        (lambda v: v.update(licence="Apache-2.0"), "states the licence Apache-2.0, but CC-BY-NC-SA-4.0 follows"),
         (lambda v: v["teachers"][0].update(licence="MIT"), "the licence of org/teacher is not that of its provenance"),
-        (lambda v: v["teachers"][0]["provenance"].update(licence="MIT"), "a teacher says that its licence is MIT"),
+        (lambda v: v["teachers"][0]["provenance"].update(licence="MIT"), "a teacher states the licence MIT"),
         (lambda v: v["corpora"][0].update(licence="secret"), "speech has a licence that is not known here"),
         (lambda v: v["corpora"][0].update(use="fun"), "use is 'fun'"),
         (lambda v: v["corpora"][0].update(clips="many"), "clips is 'many'"),
-        (lambda v: v.update(format=2), "of format 2, and this wav2small reads 1: install a newer one"),
+        (lambda v: v.update(format=2), "has format 2, but this version reads format 1: install a newer wav2small"),
         (lambda v: v.update(format=None), "format is None"),
         (lambda v: v.pop("name"), "name is None"),
         (lambda v: v.update(colour="red"), "colour"),
@@ -143,13 +143,13 @@ def test_a_folder_keeps_it_and_tells_which_code_wrote_it(tmp_path):
         (lambda v: v.update(evaluation=[]), r"evaluation is \[\]"),
     ],
 )
-def test_a_file_that_cannot_be_relied_upon_is_refused_in_one_sentence(tmp_path, change, told):
+def test_a_provenance_file_that_was_changed_is_an_error_of_one_sentence(tmp_path, change, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
         read_provenance(written(tmp_path, change))
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_missing_and_a_broken_file_are_told(tmp_path):
+def test_a_missing_or_broken_provenance_file_is_an_error(tmp_path):
     with pytest.raises(Wav2SmallError, match=r"has no provenance\.json"):
         read_provenance(tmp_path)
     (tmp_path / PROVENANCE_FILE).write_text("{")
@@ -162,10 +162,10 @@ def test_a_missing_and_a_broken_file_are_told(tmp_path):
 # ---- what is known of a model ----
 
 
-def test_a_model_with_a_provenance_brings_it_along(tmp_path):
+def test_a_link_to_a_model_has_its_provenance(tmp_path):
     found = link_model(str(written(tmp_path)), "parent")
     assert (found.id, found.licence, found.provenance) == (tmp_path.name, "CC-BY-NC-SA-4.0", read_provenance(tmp_path))
-    with pytest.raises(Wav2SmallError, match=r"is CC-BY-NC-SA-4\.0, not MIT"):
+    with pytest.raises(Wav2SmallError, match=r"has the licence CC-BY-NC-SA-4\.0, not MIT"):
         link_model(str(tmp_path), "parent", licence="MIT")
 
 
@@ -180,13 +180,13 @@ def test_a_model_with_a_provenance_brings_it_along(tmp_path):
         ('{"members": [{"source": "a", "licence": "MIT"}, {"source": "b", "licence": null}]}', None),
     ],
 )
-def test_without_one_its_config_may_tell(tmp_path, config, licence):
+def test_a_model_without_provenance_has_the_licence_of_its_config(tmp_path, config, licence):
     (tmp_path / "config.json").write_text(config)
     assert link_model(str(tmp_path), "teacher").licence == licence
     assert link_model(str(tmp_path), "teacher", licence=licence or "MIT").licence == (licence or "MIT")
 
 
-def test_a_card_tells_before_the_name_that_a_model_was_loaded_by(tmp_path):
+def test_the_licence_on_a_card_has_priority_over_that_of_the_name_in_the_config(tmp_path):
     (tmp_path / "config.json").write_text('{"_name_or_path": "3loi/SER-Odyssey-Baseline-WavLM-Arousal"}')
     write_card(tmp_path, "cc-by-nc-4.0")
     assert link_model(str(tmp_path), "teacher").licence == "CC-BY-NC-4.0"
@@ -226,7 +226,7 @@ def test_a_published_model_is_converted_with_its_commit_and_licence_and_one_of_u
     assert (made["step"], made["licence"]) == ("convert", "CC-BY-NC-SA-4.0")
     parent = {"id": "audeering/wav2small", "licence": "CC-BY-NC-SA-4.0", "use": "parent", "revision": sha}
     assert made["parent"] == parent
-    assert told.startswith("nothing says what licence someone/copy has: name it with --licence") and not left
+    assert told.startswith("someone/copy does not state its licence: name it with --licence") and not left
 
 
 # ---- training ----
@@ -301,7 +301,7 @@ def test_the_teacher_of_teacher_labels_is_that_of_their_student(place):
     ("licence", "told"),
     [("CC-BY-NC-ND-4.0", "speech is CC-BY-NC-ND-4.0, which allows no derivatives"), ("mine", "not known here")],
 )
-def test_a_recipe_without_a_licence_for_its_student_stops_before_it_begins(place, licence, told):
+def test_a_recipe_whose_student_can_have_no_licence_stops_before_any_work(place, licence, told):
     from wav2small_training.distillation.annotate import annotate
     from wav2small_training.distillation.distill import distill
 
@@ -313,7 +313,7 @@ def test_a_recipe_without_a_licence_for_its_student_stops_before_it_begins(place
     assert not (place / "never").exists()
 
 
-def test_a_student_goes_on_from_a_parent_and_keeps_its_chain(place):
+def test_a_student_that_starts_from_a_parent_has_the_provenance_of_the_parent(place):
     from wav2small_training.data.provenance import of_student
 
     made = of_student(recipe(place, student={"start": str(place / "teacher")}))
@@ -383,10 +383,10 @@ def test_the_readme_shows_what_the_command_prints():
     assert "\n".join(["$ wav2small licence", *run()]) in readme
 
 
-def test_the_command_refuses_in_one_line(tmp_path):
+def test_a_model_whose_licence_is_not_known_is_an_error_of_one_line(tmp_path):
     changed = written(tmp_path, lambda values: values.update(licence="MIT"))
     (told,) = run(changed, code=1)
-    assert told.startswith("wav2small: ") and "it was changed by hand" in told
+    assert told.startswith("wav2small: ") and "changed by hand" in told
     (tmp_path / PROVENANCE_FILE).unlink()
     (told,) = run(tmp_path, code=1)
     assert "has no known licence" in told

@@ -1,1 +1,1 @@
-"""Published checkpoints in their own layouts -> ours."""
+"""Published checkpoints in their own layouts -> checkpoints of wav2small."""

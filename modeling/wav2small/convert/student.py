@@ -1,4 +1,4 @@
-"""Published checkpoints, in their original key layouts -> checkpoints of ours."""
+"""Published students in the key layout of their authors -> checkpoints in the layout of wav2small."""
 
 import pickle
 import re
@@ -18,7 +18,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def hub_variant_keys() -> dict[str, str]:
-    """The keys of `audeering/wav2small`, as its model card gives them -> ours."""
+    """Keys of `audeering/wav2small`, from its model card -> names in `Wav2SmallForAudioClassification`."""
     names = {f"adv.{part}": f"classifier.{part}" for part in ("weight", "bias")}
     for i in range(7):
         names[f"vgg7.l{i + 1}.conv.weight"] = f"convs.{i}.conv.weight"
@@ -33,22 +33,22 @@ def hub_variant_keys() -> dict[str, str]:
     return names
 
 
-# a constant of a layer and the step counters of batch norm: in the file, but no weights
+# in the file but not weights: a constant of a layer, and the step counters of batch norm
 NOT_WEIGHTS = re.compile(r"vgg7\.logmel_extractor\.amin|.*\.num_batches_tracked")
 
 
 def convert_student(source: str, out: Path, revision: str | None = None, licence: str | None = None) -> None:
-    """Write the checkpoint of `audeering/wav2small`, or one in its key layout, in our layout, with its provenance.
+    """Convert `audeering/wav2small`, or a checkpoint in its key layout, and write its provenance.
 
     Args:
         source: a folder or an id on the Hub, with `model.safetensors` or `pytorch_model.bin`.
         out: folder to write, whole or not at all; it must not exist yet.
         revision: branch, tag or commit on the Hub.
-        licence: SPDX id, for a source of which nothing is known; see `provenance.link_model`.
+        licence: SPDX id, if the source does not state one; see `provenance.link_model`.
 
     Raises:
         Wav2SmallError: if the weights cannot be found or read, a key or a shape is not as published, or the licence is
-            not known; it is named.
+            not known; the message names it.
     """
     weights = read_weights(find_weights(source, revision), source)
     made = converted_provenance(source, revision, licence)
@@ -60,19 +60,19 @@ def convert_student(source: str, out: Path, revision: str | None = None, licence
 
 
 def converted_provenance(source: str, revision: str | None, licence: str | None) -> provenance.Provenance:
-    """The provenance of a published model in our layout.
+    """The provenance of a converted model.
 
     Raises:
         Wav2SmallError: if its licence is not known.
     """
     parent = provenance.link_model(source, "parent", revision, licence)
     if not parent.licence:
-        raise Wav2SmallError(f"nothing says what licence {source} has: name it with --licence, as an SPDX id")
+        raise Wav2SmallError(f"{source} does not state its licence: name it with --licence, as an SPDX id")
     return provenance.Provenance(step="convert", name=parent.id.rpartition("/")[2], parent=parent)
 
 
 def find_weights(source: str, revision: str | None = None) -> Path:
-    """Find the file of weights in a folder, or download it from the Hub: the first kind that there is, alone."""
+    """Find the file of weights in a folder, or download it from the Hub; only the first of `WEIGHTS` that exists."""
     for name in WEIGHTS:
         file = hub.resolve_checkpoint(source, [name], revision) / name
         if file.is_file():
@@ -81,7 +81,7 @@ def find_weights(source: str, revision: str | None = None) -> Path:
 
 
 def read_weights(file: Path, source: str) -> dict[str, torch.Tensor]:
-    """Read a file of weights, by its suffix; pickled code is never run."""
+    """Read a file of weights by its suffix, without running pickled code."""
     try:
         if file.suffix == ".safetensors":
             return dict(load_file(file))
@@ -99,15 +99,25 @@ def read_weights(file: Path, source: str) -> dict[str, torch.Tensor]:
 
 
 def load_renamed(model: torch.nn.Module, weights: dict[str, torch.Tensor], names: dict[str, str], source: str) -> None:
-    """Load weights under our names; they must fit exactly: no key missing, none too many, each of the right shape."""
+    """Load published weights into a model.
+
+    Args:
+        model: takes the weights.
+        weights: by their published keys.
+        names: published key -> name in the model, for every weight of the model.
+        source: names the checkpoint in errors.
+
+    Raises:
+        Wav2SmallError: if a key is missing or unexpected, or a shape differs.
+    """
     if unexpected := sorted(key for key in weights.keys() - names.keys() if not NOT_WEIGHTS.fullmatch(key)):
         raise Wav2SmallError(f"{source} has the unexpected key {unexpected[0]} ({len(unexpected)} in all)")
     if missing := sorted(names.keys() - weights.keys()):
         raise Wav2SmallError(f"{source} lacks the key {missing[0]} ({len(missing)} in all)")
     state = model.state_dict()
-    for theirs, ours in names.items():
-        found, needed = tuple(weights[theirs].shape), tuple(state[ours].shape)
+    for key, name in names.items():
+        found, needed = tuple(weights[key].shape), tuple(state[name].shape)
         if found != needed:
-            raise Wav2SmallError(f"{source} has {theirs} of shape {found}, not {needed}")
-        state[ours] = weights[theirs]
+            raise Wav2SmallError(f"{source} has {key} of shape {found}, not {needed}")
+        state[name] = weights[key]
     model.load_state_dict(state)

@@ -1,9 +1,13 @@
-"""Published teachers, in their original layouts -> members of ours.
+"""Published teachers in the layouts of their authors -> members of `AdvTeacherForAudioClassification`.
 
-Two layouts are known. `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim`: keys and head from its model card, sizes
-from its config.json. `3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes`: its training code is public as
-MSP-Podcast_Challenge; that its keys are those in `ODYSSEY`, and its config.json has the fields read below, is known
-from public code that loads it. Each detail that does not fit is an error.
+Two layouts are known:
+
+- "dawn", `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` (Wagner et al. 2023, "Dawn of the transformer era in
+  speech emotion recognition"): keys and head from its model card, sizes from its config.json.
+- "odyssey", `3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes`: its training code is public as MSP-Podcast_Challenge;
+  its keys and the fields of its config.json are known from public code that loads it.
+
+A checkpoint that differs from these layouts in any detail is an error.
 """
 
 import json
@@ -22,7 +26,7 @@ from ..provenance import provenance
 from ..provenance.licences import published_licence
 from .student import converted_provenance, find_weights, load_renamed, read_weights
 
-# our modules in a member -> theirs
+# modules of a member -> their published names
 DAWN = {"encoder": "wav2vec2", "head.dense": "classifier.dense", "head.out_proj": "classifier.out_proj"}
 ODYSSEY = {
     "encoder": "ssl_model",
@@ -40,13 +44,13 @@ WEIGHT_NORM = {"weight_g": "parametrizations.weight.original0", "weight_v": "par
 
 
 def convert_teacher(source: str, out: Path, revision: str | None = None, licence: str | None = None) -> None:
-    """Write a published teacher in our layout, as an ensemble of one, with its provenance.
+    """Convert a published teacher to an ensemble of one member, and write its provenance.
 
     Args:
         source: a folder or an id on the Hub, with `config.json` and `model.safetensors` or `pytorch_model.bin`.
         out: folder to write, whole or not at all; it must not exist yet.
         revision: branch, tag or commit on the Hub.
-        licence: SPDX id, for a source of which nothing is known; see `provenance.link_model`.
+        licence: SPDX id, if the source does not state one; see `provenance.link_model`.
 
     Raises:
         Wav2SmallError: if the source cannot be found or read, a field, a key or a shape is not as published, or the
@@ -60,7 +64,7 @@ def convert_teacher(source: str, out: Path, revision: str | None = None, licence
 
 
 def is_teacher(source: str, revision: str | None = None) -> bool:
-    """Tell from its config.json whether a folder or an id on the Hub holds a teacher in one of the two layouts.
+    """Whether the config.json of a folder or an id on the Hub is that of a teacher in one of the two layouts.
 
     Raises:
         Wav2SmallError: if there is a config.json that cannot be read, or the Hub has no such model.
@@ -72,12 +76,12 @@ def is_teacher(source: str, revision: str | None = None) -> bool:
 
 
 def is_dawn(config: dict[str, Any]) -> bool:
-    """Tell the layout of `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim`."""
+    """Whether it is the config of `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim`, or one like it."""
     return config.get("model_type") == "wav2vec2" and config.get("pooling_mode") == "mean"
 
 
 def is_odyssey(config: dict[str, Any]) -> bool:
-    """Tell the layout of the `3loi/SER-Odyssey-Baseline-WavLM` models."""
+    """Whether it is the config of one of the `3loi/SER-Odyssey-Baseline-WavLM` models."""
     return config.get("model_type") == "ser" and "ssl_type" in config
 
 
@@ -87,19 +91,28 @@ def teacher_from(
     revisions: list[str | None] | None = None,
     licences: list[str | None] | None = None,
 ) -> AdvTeacherForAudioClassification:
-    """Build a teacher from published models, in their own layouts.
+    """Build a teacher from published models in the layouts of their authors; it predicts the mean of its members.
 
     Args:
         sources: ids on the Hub, or folders.
-        weights: of the mean, one for each source; default: equal.
+        weights: weight of each member in the mean; default: equal.
         revisions: branch, tag or commit of each source.
-        licences: SPDX name of each source's licence; default: what is known of the published models.
+        licences: SPDX id of each source's licence; default: that of the known published models.
 
     Returns:
         The teacher, in evaluation mode.
 
     Raises:
-        Wav2SmallError: if a source cannot be found or read, or is not as published; the message names what.
+        Wav2SmallError: if a source cannot be found or read, or differs from its published layout; the message says how.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from wav2small.testing import write_dawn_checkpoint, write_odyssey_checkpoint
+        >>> with TemporaryDirectory() as folder:  # tiny models with random weights, in place of the published ones
+        ...     sources = [write_dawn_checkpoint(f"{folder}/a"), write_odyssey_checkpoint(f"{folder}/b")]
+        ...     teacher = teacher_from(sources, weights=[1, 3])
+        >>> len(teacher.members)
+        2
     """
     lists = {"weights": weights, "revisions": revisions, "licences": licences}
     for name, values in lists.items():
@@ -124,14 +137,14 @@ def teacher_from(
     for source, (config, commit), member in zip(sources, configs, model.members, strict=True):
         layout = DAWN if is_dawn(config) else ODYSSEY
         found = current_names(read_weights(find_weights(source, commit), source), layout["encoder"])
-        names = {published_name(ours, layout): ours for ours in member.state_dict()}
+        names = {published_name(name, layout): name for name in member.state_dict()}
         load_renamed(member, found, names, source)
     model.eval()
     return model
 
 
 def read_member(config: dict[str, Any], source: str) -> dict[str, Any]:
-    """Read from a published config.json what the teacher needs to know of a member: fields of [`Member`]."""
+    """Fields of [`Member`] from a published config.json."""
     if config.get("sampling_rate", 16000) != 16000:
         raise Wav2SmallError(f"{source}: config.json has sampling_rate {config['sampling_rate']}, not 16000")
     if is_dawn(config):
@@ -159,24 +172,24 @@ def read_member(config: dict[str, Any], source: str) -> dict[str, Any]:
             "dropout": config.get("classifier_dropout_prob", 0.0),
         }
     raise Wav2SmallError(
-        f"{source} is no published teacher that is known here: its config.json has model_type "
+        f"{source} is not in the layout of a known teacher: its config.json has model_type "
         f"{config.get('model_type')!r} and architectures {config.get('architectures')}"
     )
 
 
 def output_order(config: dict[str, Any], source: str) -> list[int]:
-    """Find the outputs for arousal, dominance and valence by their names; without names they come in this order."""
+    """Positions of arousal, dominance and valence among the outputs, by their names; without names, in this order."""
     if "id2label" not in config:
         return [0, 1, 2]
     labels = {int(i): str(label).lower() for i, label in config["id2label"].items()}
     order = [[i for i, label in labels.items() if re.search(name, label)] for name in NAMES]
     if len(labels) != 3 or sorted(order) != [[0], [1], [2]]:
-        raise Wav2SmallError(f"{source}: config.json names the outputs {labels}: no arousal, dominance and valence")
+        raise Wav2SmallError(f"{source}: config.json names the outputs {labels}, not arousal, dominance and valence")
     return [i for (i,) in order]
 
 
 def read_config(source: str, revision: str | None) -> tuple[dict[str, Any], str | None]:
-    """Read config.json of a folder or an id on the Hub; give the commit as well, or the revision as it was named."""
+    """Read config.json of a folder or an id on the Hub; also return the commit or, if unknown, the given revision."""
     folder = hub.resolve_checkpoint(source, ["config.json"], revision)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -184,12 +197,12 @@ def read_config(source: str, revision: str | None) -> tuple[dict[str, Any], str 
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise Wav2SmallError(f"{source} has no readable config.json ({reason})") from None
     if not isinstance(config, dict):
-        raise Wav2SmallError(f"{source}: its config.json holds no fields")
+        raise Wav2SmallError(f"{source}: its config.json is not a JSON object")
     return config, hub.commit_of(folder) or revision
 
 
 def current_names(weights: dict[str, Tensor], encoder: str) -> dict[str, Tensor]:
-    """Give weights the names of today's torch, and leave out the mask of SpecAugment, which a teacher never uses."""
+    """Rename weights as torch 2.1 and later does, and drop the mask of SpecAugment, which a teacher never uses."""
     plain = {}
     for name, weight in weights.items():
         module, dot, last = name.rpartition(".")
@@ -198,7 +211,7 @@ def current_names(weights: dict[str, Tensor], encoder: str) -> dict[str, Tensor]
     return plain
 
 
-def published_name(ours: str, layout: dict[str, str]) -> str:
-    """Turn the name of a weight in a member of ours into the published one."""
-    module = next(module for module in layout if ours == module or ours.startswith(f"{module}."))
-    return layout[module] + ours.removeprefix(module)
+def published_name(name: str, layout: dict[str, str]) -> str:
+    """The published name of a weight of a member."""
+    module = next(module for module in layout if name == module or name.startswith(f"{module}."))
+    return layout[module] + name.removeprefix(module)

@@ -1,4 +1,4 @@
-"""Any audio -> mono float32 at the model's rate, or one clear sentence."""
+"""Audio from files, bytes or arrays -> mono float32 at the model's sampling rate, or one clear error."""
 
 import io
 import os
@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import Wav2SmallError
 
-try:  # this file is also remote code, which must load beside transformers and torch alone
+try:  # this file is also remote code, which must load with transformers and torch alone
     import soundfile
     import soxr
 except ImportError:
@@ -21,10 +21,10 @@ BLOCK_SECONDS = 10.0
 
 
 def audio_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """Find the recordings below a folder, sorted, by the suffixes of the formats that can be read.
+    """Audio files in a folder and below, sorted; found by the suffixes of the formats that can be read.
 
     Raises:
-        Wav2SmallError: if there are none.
+        Wav2SmallError: if there are no such files.
     """
     found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
@@ -33,7 +33,7 @@ def audio_files(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def source_name(source: Any) -> str:
-    """How an error calls this source: its path, or what kind of thing it is."""
+    """The name of a source in errors: its path, or its kind."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -57,6 +57,11 @@ def read_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | Non
 
     Raises:
         Wav2SmallError: if the source is missing, empty, no audio, too long, or holds NaN or infinite samples.
+
+    Example:
+        >>> stereo = np.zeros((44100, 2), np.int16)
+        >>> read_audio((stereo, 44100)).shape
+        (16000,)
     """
     blocks, samples = [], 0
     for block in stream_audio(source, sampling_rate):
@@ -70,7 +75,11 @@ def read_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | Non
 
 
 def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray]:
-    """Read audio block by block, so that its length does not matter; arguments and errors as for [`read_audio`]."""
+    """Read audio of any length block by block; arguments and errors are those of [`read_audio`].
+
+    >>> [len(block) for block in stream_audio((np.zeros(25 * 16000), 16000))]
+    [160000, 160000, 80000]
+    """
     called = source_name(source)
     if isinstance(source, tuple):
         rate, blocks = _array_blocks(source)

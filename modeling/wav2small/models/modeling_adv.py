@@ -10,7 +10,7 @@ from .pipeline_adv import AdvPipeline
 
 
 class AdvPreTrainedModel(PreTrainedModel):
-    """A model that hears a waveform and answers with arousal, dominance and valence."""
+    """A model that predicts arousal, dominance and valence from a waveform."""
 
     main_input_name = "input_values"
 
@@ -43,7 +43,7 @@ class AdvPreTrainedModel(PreTrainedModel):
 
     @staticmethod
     def check_length(input_values: torch.Tensor, least: int) -> None:
-        """Refuse a batch that is not (batch, samples) or has fewer samples than the front end needs."""
+        """Raise ValueError for a batch that is not (batch, samples) or has fewer samples than the front end needs."""
         if input_values.dim() != 2:
             raise ValueError(f"input_values has shape {tuple(input_values.shape)}: it must be (batch, samples)")
         if input_values.shape[1] < least:
@@ -51,7 +51,7 @@ class AdvPreTrainedModel(PreTrainedModel):
 
     @staticmethod
     def padding_after(valid: torch.Tensor, length: int) -> torch.Tensor:
-        """Turn valid steps a clip, (batch,), into a mask (batch, length) that is true where there is padding."""
+        """Numbers of valid steps (batch,) -> a mask (batch, length) that is true for padding."""
         return torch.arange(length, device=valid.device)[None, :] >= valid[:, None]
 
     def output(

@@ -1,4 +1,4 @@
-"""`pipeline("audio-classification")` that answers with arousal, dominance and valence as they are."""
+"""`pipeline("audio-classification")` that returns arousal, dominance and valence unchanged."""
 
 from transformers import Pipeline
 
@@ -39,6 +39,6 @@ class AdvPipeline(Pipeline):
         return self.model(**model_inputs)
 
     def postprocess(self, model_outputs):
-        """Name the three numbers of one clip."""
+        """Name the three values of one clip."""
         scores = model_outputs["logits"][0].float().tolist()
         return [{"label": self.model.config.id2label[i], "score": score} for i, score in enumerate(scores)]

@@ -1,1 +1,1 @@
-"""Where a checkpoint comes from, and the licence that follows."""
+"""What a checkpoint was made from, and the licence that follows."""

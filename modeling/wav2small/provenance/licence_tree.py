@@ -1,4 +1,4 @@
-"""`wav2small licence`: the chain of a model as a tree, with what each part allows."""
+"""`wav2small licence`: the sources of a model as a tree, with what the licence of each allows."""
 
 from rich.markup import escape
 from rich.tree import Tree
@@ -8,10 +8,10 @@ from .provenance import Link, Provenance, link_model
 
 
 def licence_tree(source: str, revision: str | None = None) -> Tree:
-    """Draw what a model was made from; its licence is at the root, and what shaped no weights is grey.
+    """Draw the sources of a model; its licence is at the root, and sources that did not shape the weights are grey.
 
     Raises:
-        Wav2SmallError: if the model cannot be found, a licence is not known, or its provenance cannot be relied upon.
+        Wav2SmallError: if the model cannot be found, a licence is not known, or its provenance cannot be trusted.
     """
     model = link_model(source, "parent", revision)
     known = licences.licence_of((model.id, model.licence))
@@ -20,12 +20,12 @@ def licence_tree(source: str, revision: str | None = None) -> Tree:
     if made:
         add_links(drawn, made, [])
     else:
-        drawn.add("what it was made from is not recorded: the licence is that on its card")
+        drawn.add("its sources are not recorded: this is the licence on its card")
     return drawn
 
 
 def add_links(branch: Tree, made: Provenance, drawn: list[Link]) -> None:
-    """Add the links of one step, and beneath each what is known of it; what was drawn before is one line."""
+    """Add the links of one step, and below each its own sources; a source that was drawn before takes one line."""
     for each in made.direct_links():
         if each in drawn:
             branch.add(f"{describe_link(each)}: as above")
@@ -37,7 +37,7 @@ def add_links(branch: Tree, made: Provenance, drawn: list[Link]) -> None:
 
 
 def describe_link(each: Link) -> str:
-    """Use, name and amount of a link."""
+    """Use, name and amount of a source."""
     facts = [each.revision[:7]] if each.revision else []
     if each.clips is not None:
         facts.append(f"{each.clips:,} clips")
@@ -48,8 +48,8 @@ def describe_link(each: Link) -> str:
 
 
 def link_text(each: Link) -> str:
-    """One link, and beneath it the licence and what that allows."""
+    """A source, and below it the licence and what that allows."""
     if not each.shapes_weights:
-        return f"[dim]{describe_link(each)}\nshaped no weights, so its licence does not count[/]"
+        return f"[dim]{describe_link(each)}\ndid not shape the weights, so its licence does not count[/]"
     known = licences.licence_of((each.id, each.licence))
     return f"{describe_link(each)}\n[bold]{known.id}[/]: {known.summary()}"

@@ -1,10 +1,10 @@
-"""What licences allow and ask, and which of them the result of several parts may have.
+"""What licences allow and require, and which licence a model made from several parts may have.
 
-A student is made from all it learned from: its teacher, the audio that teacher and student heard, its labels. What any
-of these forbids or asks for is carried over to the student. This is engineering care, not legal advice: whether weights
-are a work derived from their training data is not settled, and each restriction is kept as if they were. One choice is
-worth knowing: Creative Commons lets nobody mix CC BY-SA with non-commercial material in one adaptation; here such a
-result is CC-BY-NC-SA-4.0, which keeps both restrictions.
+A student is made from everything that it learned from: its teacher, the audio of the teacher and of the student, and
+its labels. It inherits every restriction and every requirement of these parts. This is a precaution and not legal
+advice: it is not settled whether weights are a work derived from their training data, and this module keeps each
+restriction as if they were. One choice to know: Creative Commons does not allow CC BY-SA and non-commercial material in
+one adaptation; here the result of both is CC-BY-NC-SA-4.0, which keeps both restrictions.
 """
 
 import re
@@ -16,7 +16,7 @@ from ..models.errors import Wav2SmallError
 
 
 class Credit(IntEnum):
-    """How much of where it came from a result must say; each step includes those before it."""
+    """How a result must credit its sources; each level includes those before it."""
 
     NONE = 0
     NOTICE = 1  # copyright and licence text (MIT)
@@ -26,15 +26,15 @@ class Credit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """What a licence allows and asks.
+    """What a licence allows and requires.
 
     Attributes:
         id: SPDX name.
-        credit: that a result must give.
-        commercial: whether a result may be used for money.
+        credit: how a result must credit this part.
+        commercial: whether a result may be used commercially.
         derivatives: whether a result may be shared at all.
-        share_alike: family of licences that a result must have one of; `None`: any.
-        research_only: whether a result may be used for nothing but research.
+        share_alike: family of licences, one of which a result must have; `None`: any licence.
+        research_only: whether a result may be used for research only.
     """
 
     id: str
@@ -45,7 +45,11 @@ class Licence:
     research_only: bool = False
 
     def summary(self) -> str:
-        """What it allows and asks, in plain words."""
+        """What it allows and requires, in plain words.
+
+        >>> licence_of(("a corpus", "CC-BY-NC-SA-4.0")).summary()
+        'no commercial use, name the source, share alike'
+        """
         if not self.derivatives:
             return "no derivatives: what is made from it may not be shared"
         use = "research only" if self.research_only else "any use" if self.commercial else "no commercial use"
@@ -57,23 +61,23 @@ class Licence:
         return ", ".join([use, *asks])
 
     def conflict_with(self, other: "Licence") -> str | None:
-        """Why a result under `other` may not be made from a part under this; `None` if it may."""
+        """Why this licence of a part does not allow a result under `other`; `None` if it does."""
         if not self.derivatives:
             return "allows no derivatives"
         if self.research_only and not other.research_only:
             return "allows research only"
         if other.commercial and not self.commercial:
-            return "forbids commercial use"
+            return "does not allow commercial use"
         if self.share_alike and other.share_alike != self.share_alike:
-            return f"asks for its own kind of licence ({self.id}) again"
+            return f"requires a licence of its own kind ({self.id})"
         if other.credit < self.credit:
-            return "asks for attribution" if self.credit is Credit.NAMES else "asks that its notices are kept"
+            return "requires attribution" if self.credit is Credit.NAMES else "requires that its notices are kept"
         return None
 
 
 RESEARCH_ONLY = "LicenseRef-research-only"
 
-# What a result can have, the freest first: `derive_licence` takes the first that every part allows.
+# licences of results, the freest first: `derive_licence` takes the first that every part allows
 RESULTS = (
     Licence("CC0-1.0", Credit.NONE),
     Licence("MIT", Credit.NOTICE),
@@ -93,7 +97,7 @@ TABLE = (
     Licence("BSD-3-Clause", Credit.NOTICES),
     Licence("LicenseRef-facts"),  # single published figures, such as the norm of a word: free, but a source is named
     *(Licence(id) for id in ("CC-BY-2.0", "CC-BY-2.5", "CC-BY-3.0", "ODC-By-1.0", "CDLA-Permissive-1.0")),
-    # a later version may be chosen for what is made from these, and so their results are 4.0
+    # a result may have a later version, so the results of these have version 4.0
     *(Licence(f"CC-BY-SA-{version}", share_alike="CC") for version in ("2.0", "2.5", "3.0")),
     *(Licence(f"CC-BY-NC-{version}", commercial=False) for version in ("2.0", "2.5", "3.0")),
     *(Licence(f"CC-BY-NC-SA-{version}", commercial=False, share_alike="CC") for version in ("2.0", "2.5", "3.0")),
@@ -104,7 +108,7 @@ TABLE = (
     ),
 )
 KNOWN = {licence.id.lower(): licence for licence in TABLE}
-KNOWN |= {  # other spellings: tags of the Hub, and what people write
+KNOWN |= {  # other spellings: tags of the Hub, and common ones
     spelling: KNOWN[id.lower()]
     for spelling, id in {
         "odbl": "ODbL-1.0",
@@ -117,7 +121,7 @@ KNOWN |= {  # other spellings: tags of the Hub, and what people write
     }.items()
 }
 
-# Licences on the cards of published models, by their ids on the Hub.
+# licences on the cards of published models, by patterns of their ids on the Hub
 PUBLISHED = {
     r"audeering/wav2small": "CC-BY-NC-SA-4.0",
     r"audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "CC-BY-NC-SA-4.0",
@@ -126,16 +130,20 @@ PUBLISHED = {
     r"openai/whisper-.+": "MIT",
 }
 
-Part = tuple[str, str | None]  # name of what a result was made from, and its licence
+Part = tuple[str, str | None]  # one of the sources of a result: its name and its licence
 
 
 def find_licence(name: str | None) -> Licence | None:
-    """Look a licence up by its SPDX name or as the Hub spells it, in any case; `None` if it is not known here."""
+    """Find a licence by its SPDX id or the spelling of the Hub, in upper or lower case; `None` if it is not known here.
+
+    >>> find_licence("cc-by-4.0").id
+    'CC-BY-4.0'
+    """
     return KNOWN.get(re.sub(r"[\s_]+", "-", name.strip().lower())) if name else None
 
 
 def licence_of(part: Part) -> Licence:
-    """Look the licence of a part up.
+    """The licence of a part.
 
     Raises:
         Wav2SmallError: if it is not known; the message names the part.
@@ -146,7 +154,7 @@ def licence_of(part: Part) -> Licence:
     what = f"has a licence that is not known here ({text!r})" if text else "has no known licence"
     raise Wav2SmallError(
         f"{name} {what}: name it by its SPDX id, for a corpus under `licence:` in the recipe, for a model in its card "
-        "(`license:` in README.md); what has no such licence cannot be used"
+        "(`license:` in README.md); a part without a known licence cannot be used"
     )
 
 
@@ -156,18 +164,22 @@ def published_licence(source: str) -> str | None:
 
 
 def derive_licence(parts: Iterable[Part]) -> str:
-    """The freest licence that a result made from all of these parts may have, as an SPDX id.
+    """The freest licence that all parts allow for their result, as an SPDX id.
 
     Args:
         parts: names and licences.
 
     Raises:
         Wav2SmallError: if there are no parts, a licence is not known, one allows no derivatives, or no licence meets
-            what they ask for together; the message names the parts.
+            the requirements of all parts; the message names the parts.
+
+    Example:
+        >>> derive_licence([("a teacher", "MIT"), ("speech", "CC-BY-4.0")])
+        'CC-BY-4.0'
     """
     parts = list(parts)
     if not parts:
-        raise Wav2SmallError("nothing is said of what it was made from, so no licence follows")
+        raise Wav2SmallError("its sources are not recorded, so no licence follows")
     known = [(part, licence_of(part)) for part in parts]
     for (name, _), licence in known:
         if not licence.derivatives:
@@ -180,28 +192,28 @@ def derive_licence(parts: Iterable[Part]) -> str:
             return result.id
     strict = {name: licence.id for (name, _), licence in known if licence.share_alike or not licence.commercial}
     together = ", ".join(f"{name} ({id})" for name, id in strict.items())
-    raise Wav2SmallError(f"no licence meets what these ask for together: {together}; leave one of them out")
+    raise Wav2SmallError(f"no licence meets the requirements of all of these: {together}; leave one of them out")
 
 
-def check_licence(wished: str, parts: Iterable[Part]) -> None:
-    """Make sure that a result made from these parts may be given a licence: the derived one, or a stricter one.
+def check_licence(wanted: str, parts: Iterable[Part]) -> None:
+    """Make sure that the result of these parts may have a licence: the derived one, or a stricter one.
 
     Args:
-        wished: SPDX id, or as the Hub spells it.
+        wanted: SPDX id, or as the Hub spells it.
         parts: as for [`derive_licence`].
 
     Raises:
-        Wav2SmallError: if a part forbids it; the message names that part.
+        Wav2SmallError: if a part does not allow it; the message names that part.
     """
     parts = list(parts)
-    derived, result = licence_of(("what it was made from", derive_licence(parts))), licence_of(("the result", wished))
+    derived, result = licence_of(("the derived licence", derive_licence(parts))), licence_of(("the result", wanted))
     for name, text in parts:
         part = licence_of((name, text))
         reason = part.conflict_with(result)
         if not reason and part.share_alike and result != derived:
-            reason = f"asks for {derived.id} and nothing stricter"
+            reason = f"requires {derived.id} and nothing stricter"
         if reason:
             raise Wav2SmallError(
-                f"it cannot be {result.id}: {name} is {part.id}, which {reason}; all that it was made from allows "
+                f"it cannot be {result.id}: {name} is {part.id}, which {reason}; the sources together allow "
                 f"{derived.id}"
             )

@@ -1,13 +1,16 @@
-"""Where a checkpoint comes from, as `provenance.json` beside its weights: teachers, corpora, recipe, code, parent.
+"""What a checkpoint was made from, as `provenance.json` beside its weights: teachers, corpora, recipe, code, parent.
 
-The licence of a checkpoint is never chosen: it follows from the chain (see `licences`), when a step writes
-the file and again whenever it is read.
+Nobody chooses the licence of a checkpoint. It follows from the sources (see `licences`): it is derived when the file is
+written, and derived again and compared whenever the file is read.
 
-```python
-here = Provenance(step="train", name="my student", corpora=[Link("emodb", "CC-BY-4.0", use="training", clips=410)])
-write_provenance(here, folder)
-read_provenance(folder).check_licence("CC-BY-4.0")
-```
+Example:
+    >>> speech = Link("emodb", "CC-BY-4.0", use="training", clips=410)
+    >>> made = Provenance(step="train", name="my student", corpora=[speech])
+    >>> made.licence
+    'CC-BY-4.0'
+    >>> made.check_licence("Apache-2.0")
+    Traceback (most recent call last):
+    wav2small.models.errors.Wav2SmallError: my student: it cannot be Apache-2.0: the training emodb is CC-BY-4.0, ...
 """
 
 import json
@@ -32,7 +35,7 @@ AUDIO_USES = ("training", "mixing", "noise", "rooms", "labels", "calibration", "
 
 
 def utc_now() -> str:
-    """The time in UTC, as ISO 8601."""
+    """The time now, in UTC, as ISO 8601."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -46,30 +49,30 @@ def code_version() -> dict[str, Any]:
         try:
             done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
             commit = done.stdout.strip()
-        except (OSError, subprocess.CalledProcessError):  # no git here: the version must do
+        except (OSError, subprocess.CalledProcessError):  # without git, the version is all that is known
             pass
     return {"wav2small": version("wav2small"), "commit": commit}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What a step made a checkpoint from.
+    """What one step made a checkpoint from.
 
     Attributes:
         step: "train", "distill", "mix", "annotate", "convert" or "export".
         name: of the result.
-        teachers: models whose answers were learned; links of use "teacher".
+        teachers: models whose predictions were the targets; links of use "teacher".
         corpora: audio and labels; links of any other use.
-        parent: checkpoint whose weights the step began with; a link of use "parent".
+        parent: checkpoint whose weights were the start; a link of use "parent".
         recipe: name, `sha256` of the resolved recipe, and facts such as steps and seed.
         onnx: date and code of the export, where there are ONNX files.
-        evaluation: figures, with what they were measured on.
+        evaluation: scores, and the data they were measured on.
         code: version of wav2small and, in a checkout, its commit ("-dirty" if files were changed).
         date: UTC, ISO 8601.
-        licence: SPDX id that follows from the links; not to be given.
+        licence: SPDX id that follows from the links; not an argument.
 
     Raises:
-        Wav2SmallError: if the licence of a link is unknown, or no licence meets what all links ask for.
+        Wav2SmallError: if the licence of a link is unknown, or no licence meets the requirements of all links.
     """
 
     step: str
@@ -95,18 +98,18 @@ class Provenance:
         object.__setattr__(self, "licence", licence)
 
     def direct_links(self) -> list["Link"]:
-        """What this step itself used: parent, teachers, corpora."""
+        """The links of this step itself: parent, teachers, corpora."""
         return [*([self.parent] if self.parent else []), *self.teachers, *self.corpora]
 
     def links(self) -> Iterator["Link"]:
-        """All links of the chain, each followed by those beneath it."""
+        """All links, each followed by those of its own provenance."""
         for link in self.direct_links():
             yield link
             if link.provenance:
                 yield from link.provenance.links()
 
     def roots(self) -> Iterator["Link"]:
-        """The links that a licence follows from: those that count and have nothing known beneath them."""
+        """The links that the licence follows from: they shaped the weights, and no sources of theirs are recorded."""
         for link in self.direct_links():
             if link.shapes_weights:
                 yield from link.provenance.roots() if link.provenance else [link]
@@ -115,7 +118,7 @@ class Provenance:
         """Make sure that the checkpoint may be published under a licence: the derived one, or a stricter one.
 
         Raises:
-            Wav2SmallError: if a link forbids it; the message names the link.
+            Wav2SmallError: if a link does not allow it; the message names the link.
         """
         try:
             licences.check_licence(licence, [(f"the {link.use} {link.id}", link.licence) for link in self.roots()])
@@ -123,7 +126,7 @@ class Provenance:
             raise Wav2SmallError(f"{self.name}: {error}") from None
 
     def attributions(self) -> list[str]:
-        """One line for each part of the chain whose licence asks to be kept or named, each part once."""
+        """One line for each source whose licence requires a notice or a credit; each source once."""
         lines: dict[tuple[str, str | None], list[str]] = {}
         for link in self.roots():
             if licences.licence_of((link.id, link.licence)).credit > licences.Credit.NONE:
@@ -131,7 +134,7 @@ class Provenance:
         return [f"{name} ({licence}): {', '.join(dict.fromkeys(uses))}" for (name, licence), uses in lines.items()]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `provenance.json` holds."""
+        """The content of `provenance.json`."""
         values: dict[str, Any] = {"format": FORMAT, "step": self.step, "name": self.name, "licence": self.licence}
         values |= {"date": self.date, "code": self.code, "recipe": self.recipe, "onnx": self.onnx}
         values |= {name: [link.to_dict() for link in getattr(self, name)] for name in ("teachers", "corpora")}
@@ -139,16 +142,18 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Provenance":
-        """Read what [`to_dict`] gave.
+        """The opposite of [`to_dict`].
 
         Raises:
-            Wav2SmallError: if it is of a newer format, or its licence is not the one that follows from its links.
-            ValueError, TypeError: if it is not of this format.
+            Wav2SmallError: if it has a newer format, or its licence is not the one that follows from its links.
+            ValueError, TypeError: if it does not have this format.
         """
         values = dict(values)
         found = values.pop("format", None)
         if isinstance(found, int) and found > FORMAT:
-            raise Wav2SmallError(f"it is of format {found}, and this wav2small reads {FORMAT}: install a newer one")
+            raise Wav2SmallError(
+                f"it has format {found}, but this version reads format {FORMAT}: install a newer wav2small"
+            )
         if found != FORMAT:
             raise ValueError(f"format is {found!r}")
         licence = values.pop("licence", None)
@@ -164,29 +169,29 @@ class Provenance:
         made = cls(**values)
         if made.licence != licence:
             raise Wav2SmallError(
-                f"{made.name} says that its licence is {licence}, but {made.licence} follows from what it was made "
-                "from: it was changed by hand, and cannot be relied upon"
+                f"{made.name} states the licence {licence}, but {made.licence} follows from its sources: the file was "
+                "changed by hand and cannot be trusted"
             )
         return made
 
 
 @dataclass(frozen=True)
 class Link:
-    """One thing that a step used.
+    """One source of a step: a model, or audio.
 
     Attributes:
         id: on the Hub, or the name of a folder.
-        licence: SPDX id; `None`: unknown, which only evaluation data may be.
+        licence: SPDX id; `None`, if it is unknown, is possible for evaluation data only.
         use: "teacher" or "parent" for a model; for audio "training", "mixing", "noise", "rooms", "labels",
             "calibration" or "evaluation".
         revision: commit on the Hub.
         clips: how many.
         hours: of audio.
-        credit: whom to name: title, authors, year; default: the id.
+        credit: title, authors and year to name; default: the id.
         provenance: of a model that has one.
 
     Raises:
-        ValueError: if a value cannot be.
+        ValueError: if a value is not possible.
     """
 
     id: str
@@ -217,18 +222,18 @@ class Link:
 
     @property
     def shapes_weights(self) -> bool:
-        """Whether it shaped the weights, so that their licence follows from it."""
+        """Whether the weights, and so their licence, depend on it."""
         return self.use != "evaluation"
 
     def to_dict(self) -> dict[str, Any]:
-        """What is known, as JSON."""
+        """The fields that are known, ready for JSON."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         values["provenance"] = self.provenance and self.provenance.to_dict()
         return {name: value for name, value in values.items() if value is not None or name == "licence"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Link":
-        """Read what [`to_dict`] gave."""
+        """The opposite of [`to_dict`]."""
         values = dict(values)
         if values.get("provenance") is not None:
             values["provenance"] = Provenance.from_dict(values["provenance"])
@@ -243,11 +248,11 @@ def read_provenance(source: str | Path, revision: str | None = None) -> Provenan
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        Wav2SmallError: if there is none, it cannot be read, or its licence does not follow from its links.
+        Wav2SmallError: if there is no file, it cannot be read, or its licence does not follow from its links.
     """
     file = hub.resolve_checkpoint(source, [PROVENANCE_FILE], revision) / PROVENANCE_FILE
     if not file.is_file():
-        raise Wav2SmallError(f"{source} has no {PROVENANCE_FILE}: wav2small did not make it, or an older version did")
+        raise Wav2SmallError(f"{source} has no {PROVENANCE_FILE}: it was not made by wav2small, or by an older version")
     try:
         return Provenance.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except Wav2SmallError as error:
@@ -268,19 +273,19 @@ def write_provenance(provenance: Provenance, folder: Path) -> None:
 
 
 def link_model(source: str, use: str, revision: str | None = None, licence: str | None = None) -> Link:
-    """Find out what is known of a model: its own provenance or, where it has none, its licence.
+    """Link to a model, with its provenance or, if it has none, with its licence.
 
-    The licence is looked for, in this order, among the published models, in the members of a teacher of ours, in the
-    card, and by the id that config.json says the model was loaded from.
+    The licence is searched in this order: the known published models, the members of a converted teacher, the card, and
+    the id in config.json from which the model was loaded.
 
     Args:
         source: a folder, or an id on the Hub.
         use: of the link: "teacher" or "parent".
         revision: branch, tag or commit on the Hub; the link gets the commit.
-        licence: what the user says it is, for a model of which nothing is known.
+        licence: SPDX id given by the user, for a model that does not state one.
 
     Raises:
-        Wav2SmallError: if the model cannot be found, or the licence is known and is not the one that was given.
+        Wav2SmallError: if the model cannot be found, or its known licence is not the one given.
     """
     local = Path(source).is_dir()
     folder = hub.resolve_checkpoint(source, [PROVENANCE_FILE, "README.md", "config.json"], revision)
@@ -290,17 +295,17 @@ def link_model(source: str, use: str, revision: str | None = None, licence: str 
     else:
         chain, found = None, (None if local else licences.published_licence(source)) or _licence_in(folder)
     if found and licence and licences.find_licence(found) != licences.find_licence(licence):
-        raise Wav2SmallError(f"{source} is {found}, not {licence}: leave the licence away")
+        raise Wav2SmallError(f"{source} has the licence {found}, not {licence}: do not name another one")
     name = Path(source).resolve().name if local else source
     return Link(name, found or licence, use, hub.commit_of(folder) or revision, provenance=chain)
 
 
 def _licence_in(folder: Path) -> str | None:
-    """What the files of a model say of its licence."""
+    """The licence that the files of a model state."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         members = [(str(member["source"]), member["licence"]) for member in config.get("members", ())]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whoever loads the model will say so
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # loading the model reports this error
         config, members = {}, []
     if members and all(licence for _, licence in members):
         return licences.derive_licence(members)
