@@ -3,7 +3,7 @@
 import torch
 
 from wav2small import TcnAdvConfig, TcnAdvForAudioClassification, Wav2SmallConfig, Wav2SmallForAudioClassification
-from wav2small.models.configuration_adv_teacher import WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE
+from wav2small.models.configuration_adv_teacher import WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE, WHISPER_BASE_3
 from wav2small.models.functionals import SIZE
 from wav2small.models.modeling_adv_teacher import AdvTeacherConfig, AdvTeacherForAudioClassification
 from wav2small.models.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNetAdvForAudioClassification
@@ -63,3 +63,11 @@ def teacher() -> AdvTeacherForAudioClassification:
         {"encoder": WAVLM_LARGE | small, "head": "attentive_stats", "mean": -8e-5, "std": 0.085},
     ]
     return AdvTeacherForAudioClassification(AdvTeacherConfig(members=members)).eval()
+
+
+def whisper_teacher() -> AdvTeacherForAudioClassification:
+    """A teacher of two blocks of a small Whisper encoder, with a head on the statistics of both."""
+    torch.manual_seed(1)
+    small = {"d_model": 48, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 64}
+    member = {"encoder": WHISPER_BASE_3 | small, "head": "pooled_stats", "states": [1, 2], "hidden": 4}
+    return AdvTeacherForAudioClassification(AdvTeacherConfig(members=[member])).eval()

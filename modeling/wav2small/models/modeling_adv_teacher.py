@@ -83,9 +83,11 @@ class TeacherMember(nn.Module):
                 waveform = waveform * attention_mask
             if waveform.shape[1] > self.encoder.most_samples:
                 raise ValueError(f"input_values has {waveform.shape[1]} samples: Whisper hears 30 s at most")
-            missing = max(0, LEAST_SAMPLES - waveform.shape[1])
+            waveform = waveform.float()
+            start = nn.functional.pad(waveform, (0, LEAST_SAMPLES))[:, :LEAST_SAMPLES]  # of a short clip: filled up
+            waveform = torch.cat([start, waveform[:, LEAST_SAMPLES:]], dim=1)
             samples = None if attention_mask is None else attention_mask.sum(dim=1).clamp(min=LEAST_SAMPLES)
-            states, padding = self.encoder(nn.functional.pad(waveform.float(), (0, missing)), samples)
+            states, padding = self.encoder(waveform, samples)
             return [states[i - 1] for i in self.member.states], padding
         x = self.normalize(waveform.float(), attention_mask)
         padding = None

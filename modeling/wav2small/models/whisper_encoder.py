@@ -19,17 +19,18 @@ RANGE = 8.0  # of the log-mel spectrogram below its maximum, in powers of ten
 
 @cache
 def dft() -> np.ndarray:
-    """The windowed DFT, (samples, 2 * bins) float32: cosines, then sines, under a periodic Hann window."""
+    """The windowed DFT, (2 * bins, 1, samples) float32: cosines, then sines, under a periodic Hann window."""
     time = np.arange(WINDOW)
-    angle = 2 * np.pi / WINDOW * np.outer(time, np.arange(WINDOW // 2 + 1))
+    angle = 2 * np.pi / WINDOW * np.outer(np.arange(WINDOW // 2 + 1), time)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * time / WINDOW)
-    return (np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * hann[:, None]).astype(np.float32)
+    return (np.concatenate([np.cos(angle), np.sin(angle)]) * hann)[:, None].astype(np.float32)
 
 
 @cache
 def mel_bands(bands: int) -> np.ndarray:
-    """Slaney's mel bands from 0 to 8 kHz, (bins, bands) float32, as in Whisper's feature extractor."""
-    return mel_filter_bank(WINDOW // 2 + 1, bands, 0.0, 8000.0, 16000, "slaney", "slaney").astype(np.float32)
+    """Slaney's mel bands from 0 to 8 kHz, (bands, bins) float32, as in Whisper's feature extractor."""
+    matrix = mel_filter_bank(WINDOW // 2 + 1, bands, 0.0, 8000.0, 16000, "slaney", "slaney")
+    return np.ascontiguousarray(matrix.T, dtype=np.float32)
 
 
 def reflect(waveform: torch.Tensor, samples: torch.Tensor | None) -> torch.Tensor:
@@ -54,10 +55,11 @@ def log_mel(waveform: torch.Tensor, bands: int, samples: torch.Tensor | None) ->
         (batch, bands, length // 160), (log10 of power, at most 8 below the maximum of the clip, + 4) / 4; zero beyond
         the end of a clip.
     """
-    frames = reflect(waveform, samples).unfold(1, WINDOW, HOP)[:, :-1]  # (batch, frames, window)
-    real, imaginary = (frames @ torch.from_numpy(dft()).to(waveform.device)).chunk(2, dim=2)
-    power = (real.square() + imaginary.square()) @ torch.from_numpy(mel_bands(bands)).to(waveform.device)
-    spectrogram = power.clamp(min=POWER_FLOOR).log10().mT  # (batch, bands, frames)
+    fourier, mel = (torch.from_numpy(constant).to(waveform.device) for constant in (dft(), mel_bands(bands)))
+    parts = nn.functional.conv1d(reflect(waveform, samples).unsqueeze(1), fourier, stride=HOP)[:, :, :-1]
+    real, imaginary = parts.chunk(2, dim=1)  # (batch, bins, frames)
+    power = mel @ (real.square() + imaginary.square())
+    spectrogram = power.clamp(min=POWER_FLOOR).log10()  # (batch, bands, frames)
     if samples is not None:
         beyond = torch.arange(spectrogram.shape[2], device=waveform.device)[None, :] >= (samples // HOP)[:, None]
         spectrogram = spectrogram.masked_fill(beyond[:, None], -torch.inf)
@@ -141,7 +143,7 @@ class WhisperBlocks(nn.Module):
         if samples is not None:
             frames = (samples // HOP)[:, None]
             x = x.masked_fill((torch.arange(x.shape[2], device=x.device)[None, :] >= frames)[:, None], 0)
-        x = nn.functional.gelu(self.conv2(x)).mT  # (batch, steps, width)
+        x = nn.functional.gelu(self.conv2(x)).transpose(1, 2)  # (batch, steps, width)
         x = x + self.embed_positions.weight[: x.shape[1]]
         if samples is not None:
             padding = torch.arange(x.shape[1], device=x.device)[None, :] >= (frames + 1) // 2  # (batch, steps)

@@ -100,9 +100,8 @@ class AdvOnnxConfig(StraightOnnxConfig):
     def fix_dynamic_axes(self, model_path: Path, *args: Any, **kwargs: Any) -> None:
         """Finish the file that was just written."""
         super().fix_dynamic_axes(model_path, *args, **kwargs)
-        model = onnx.load(model_path)
-        if self._config.model_type in FOLDED:
-            store_formulas(model, self._config)
+        model = tidy(onnx.load(model_path))
+        store_formulas(model, self._config)
         onnx.save(tidy(model), model_path)
 
 

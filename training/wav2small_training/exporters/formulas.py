@@ -5,12 +5,15 @@ with stored constants. A front end with a window of 25 ms needs them more: its c
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 from transformers import PretrainedConfig
 
+from wav2small.models import whisper_encoder
+from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 from wav2small.models.log_mel import LogMel
 from wav2small.models.modeling_tcn_adv import fft_log_mel
@@ -22,16 +25,30 @@ from .onnx_graph import Operators, constants
 TOLERANCE = 1e-5  # between a constant of a checkpoint and the formula, as absolute value
 
 
+@dataclass(frozen=True)
+class Bands:
+    """Which mel bands of which spectrum; see the configurations of the students."""
+
+    n_fft: int
+    n_mels: int
+    f_min: float = 0.0
+    f_max: float = SAMPLING_RATE / 2
+
+
 def store_formulas(model: onnx.ModelProto, config: PretrainedConfig) -> None:
-    """Replace the DFT and the mel matrix of a folded student by formulas.
+    """Replace the DFT and the mel matrix of a folded student, or of a teacher's Whisper encoders, by formulas.
 
     Args:
-        model: the graph; it is changed.
-        config: of the student.
+        model: the graph, in which no two constants are equal; it is changed.
+        config: of the student or the teacher.
 
     Raises:
         Wav2SmallError: if the graph does not hold the constants that the config describes.
     """
+    if config.model_type == "adv_teacher":
+        store_whisper_formulas(model, config)
+        return
+    bands = Bands(config.n_fft, config.n_mels, config.f_min, config.f_max)
     if config.model_type == "tcn_adv":
         fft = FoldedFftLogMel(fft_log_mel(config))
         names = [find_constant(model, constant.numpy()) for constant in (fft.cosines, fft.sines, fft.mel)]
@@ -45,7 +62,18 @@ def store_formulas(model: onnx.ModelProto, config: PretrainedConfig) -> None:
         dft(Operators(model), config.n_fft, bins, output=find_constant(model, frontend.dft.numpy()))
         mel_name = find_constant(model, frontend.mel.numpy())
     # float64: a rounding error at the edge of a band would leak power into it, which the logarithm shows
-    mel(Operators(model, np.float64), config, first_bin, bins, copies, output=mel_name)
+    mel(Operators(model, np.float64), bands, first_bin, bins, copies, output=mel_name)
+
+
+def store_whisper_formulas(model: onnx.ModelProto, config: PretrainedConfig) -> None:
+    """Replace the DFT and the mel matrices of the Whisper encoders of a teacher, if it has any."""
+    encoders = [member["encoder"] for member in config.members if member["encoder"]["model_type"] == "whisper"]
+    bins = whisper_encoder.WINDOW // 2 + 1
+    if encoders:
+        dft(Operators(model), whisper_encoder.WINDOW, bins, output=find_constant(model, whisper_encoder.dft()))
+    for n_mels in sorted({encoder["num_mel_bins"] for encoder in encoders}):
+        name = find_constant(model, whisper_encoder.mel_bands(n_mels))
+        mel(Operators(model, np.float64), Bands(whisper_encoder.WINDOW, n_mels), 0, bins, 1, output=name)
 
 
 def find_constant(model: onnx.ModelProto, expected: np.ndarray) -> str:
@@ -85,21 +113,18 @@ def half_dft(
     operator.insert()
 
 
-def mel(operator: Operators, config: PretrainedConfig, first_bin: int, bins: int, copies: int, output: str) -> None:
+def mel(operator: Operators, bands: Bands, first_bin: int, bins: int, copies: int, output: str) -> None:
     """Triangles of area 1 between neighbours on Slaney's mel scale, side by side: (bands, copies * bins)."""
-    bands = config.n_mels
-    low, high = slaney(config.f_min), slaney(config.f_max)
-    steps = operator("Mul", operator("Range", 0, bands + 2, 1), (high - low) / (bands + 1))
+    count, low, high = bands.n_mels, slaney(bands.f_min), slaney(bands.f_max)
+    steps = operator("Mul", operator("Range", 0, count + 2, 1), (high - low) / (count + 1))
     mels = operator("Unsqueeze", operator("Add", steps, low), np.array([1]))
     below, above = operator("Min", mels, 15), operator("Max", operator("Sub", mels, 15), 0)
     growth = operator("Exp", operator("Mul", above, math.log(6.4) / 27))
     hertz = operator("Mul", operator("Mul", below, 200 / 3), growth)  # (bands + 2, 1)
     left, centre, right = (
-        operator("Slice", hertz, np.array([i]), np.array([i + bands]), np.array([0])) for i in range(3)
+        operator("Slice", hertz, np.array([i]), np.array([i + count]), np.array([0])) for i in range(3)
     )
-    frequency = operator(
-        "Mul", operator("Range", first_bin, first_bin + bins, 1), config.sampling_rate / (config.n_fft // 2 * 2)
-    )
+    frequency = operator("Mul", operator("Range", first_bin, first_bin + bins, 1), SAMPLING_RATE / bands.n_fft)
     rise = operator("Div", operator("Sub", frequency, left), operator("Sub", centre, left))
     fall = operator("Div", operator("Sub", right, frequency), operator("Sub", right, centre))
     triangle = operator("Max", operator("Min", rise, fall), 0)  # (bands, bins)

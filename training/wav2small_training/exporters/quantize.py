@@ -13,7 +13,7 @@ from ..metrics import ccc
 from .onnx_graph import tidy
 from .parity import run_onnx
 from .rounding import adapt, can_adapt, input_moments
-from .weights import Coded, biases, nearest, store, store_half, weights
+from .weights import Coded, biases, nearest, store, store_half, tables, weights
 
 LEAST_AGREEMENT = 0.995  # CCC with the float predictions for the calibration speech, in each dimension, at 4 bits
 
@@ -86,10 +86,10 @@ def correct_bias(model: onnx.ModelProto, clips: Sequence[np.ndarray], expected: 
 
 
 def float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store each weight as float16."""
+    """Store each weight and table as float16."""
     small = onnx.ModelProto()
     small.CopyFrom(model)
-    store_half(small, [weight.name for weight in weights(model)])
+    store_half(small, [*(weight.name for weight in weights(model)), *tables(model)])
     return tidy(small)
 
 
@@ -101,9 +101,10 @@ def adapt_all(model: onnx.ModelProto, clips: Sequence[np.ndarray], bits: int) ->
 
 
 def with_codes(model: onnx.ModelProto, coded: dict[str, Coded]) -> onnx.ModelProto:
-    """Copy a graph and store some of its initializers in few bits, and its biases as float16."""
+    """Copy a graph and store some of its initializers in few bits, and its biases and tables as float16."""
     small = onnx.ModelProto()
     small.CopyFrom(model)
+    halved = [*biases(small), *tables(small)]
     store(small, coded)
-    store_half(small, biases(small))
+    store_half(small, halved)
     return tidy(small)

@@ -15,6 +15,7 @@ from onnx import TensorProto, numpy_helper
 from .onnx_graph import Operators
 
 LEAST_VALUES = 64  # smaller tensors stay as they are
+LEAST_OF_TABLE = 65_536  # values
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,13 @@ def biases(model: onnx.ModelProto) -> list[str]:
     sizes = {each.name: math.prod(each.dims) for each in model.graph.initializer if each.data_type == TensorProto.FLOAT}
     named = [node.input[2] for node in model.graph.node if node.op_type in ("Conv", "Gemm") and len(node.input) > 2]
     return [name for name in dict.fromkeys(named) if sizes.get(name, 0) >= LEAST_VALUES]
+
+
+def tables(model: onnx.ModelProto) -> list[str]:
+    """The names of large float constants that are no weights, such as embeddings of positions."""
+    taken = {weight.name for weight in weights(model)}
+    large = [each for each in model.graph.initializer if math.prod(each.dims) >= LEAST_OF_TABLE]
+    return [each.name for each in large if each.data_type == TensorProto.FLOAT and each.name not in taken]
 
 
 def largest_code(bits: int) -> int:
