@@ -10,7 +10,7 @@ from wav2small.models.errors import Wav2SmallError
 
 app = typer.Typer()
 
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values of the recipe.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values of the recipe.")]
 
 
 @app.command()
@@ -19,7 +19,10 @@ def annotate(
     out: Annotated[Path, typer.Argument(help="Folder of the Parquet shards.")],
     overrides: Overrides = None,
 ) -> None:
-    """Write a teacher's answers for the corpora of a recipe, once; goes on where it was stopped."""
+    """Write a teacher's labels for the corpora of a recipe.
+
+    A run that was stopped is continued.
+    """
     with require_extra("training"):
         from .distillation.annotate import main as run_annotate
     run_annotate(recipe, out, overrides)
@@ -32,7 +35,10 @@ def mix(
     overrides: Overrides = None,
     clips: Annotated[int, typer.Option(min=1, help="How many to render.")] = 10_000,
 ) -> None:
-    """Render a recipe's augmented mixture with its targets, once, to train students from; goes on where it stopped."""
+    """Render augmented clips and their teacher labels, once.
+
+    Students train from them as often as needed. A run that was stopped is continued.
+    """
     with require_extra("training"):
         from .distillation.mix import main as run_mix
         from .recipe_file import load_mixture
@@ -44,7 +50,10 @@ def train_head(
     recipe: Annotated[Path, typer.Argument(help="YAML file with an encoder and labelled corpora.")],
     overrides: Overrides = None,
 ) -> None:
-    """Make a teacher: a frozen speech encoder, and a head that is fitted to labelled corpora."""
+    """Make a teacher: a frozen encoder and a fitted head.
+
+    The head is fitted to labelled corpora.
+    """
     with require_extra("training"):
         from .recipe_file import load_head
     settings = load_head(recipe, overrides)
@@ -65,7 +74,10 @@ def distill(
         typer.Option("--publish", metavar="ORG/NAME", help="Then export, evaluate, write the card and publish it."),
     ] = None,
 ) -> None:
-    """Train a student from a recipe, and publish it where --publish says so."""
+    """Train a student from a recipe.
+
+    With --publish it is then exported, evaluated and published.
+    """
     with require_extra("training"):
         from .distillation.distill import main as run_distill
         from .recipe_file import load_recipe
@@ -82,9 +94,14 @@ def distill(
 
 @app.command()
 def models(
-    checkpoints: Annotated[list[Path] | None, typer.Argument(help="Folders; default: the bundled checkpoint.")] = None,
+    checkpoints: Annotated[
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Checkpoints; default: the bundled one.")
+    ] = None,
 ) -> None:
-    """Teacher and students side by side: size, cost, speed, memory, licence."""
+    """Compare the size, cost, speed and memory of models.
+
+    The table also names their licences.
+    """
     with require_extra("training"):
         from .benchmarks.model_table import main as run_models
     run_models(checkpoints)
@@ -95,7 +112,7 @@ def evaluate(
     data: Annotated[str, typer.Option(help="Folder, Parquet or WebDataset pattern, or Hub id.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; goes on where it was stopped.")],
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Checkpoint folders or Hub ids; default: bundled.")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Checkpoint folders or Hub ids; default: bundled.")
     ] = None,
     columns: Annotated[
         str | None, typer.Option(help="Ratings: arousal=COLUMN,dominance=COLUMN,valence=COLUMN, or some of them.")
@@ -116,7 +133,10 @@ def evaluate(
         Path | None, typer.Option(exists=True, file_okay=False, help="Folder of impulse responses for --conditions.")
     ] = None,
 ) -> None:
-    """Score models side by side: agreement, robustness, fairness; a Markdown and a JSON report with plots."""
+    """Score models: agreement, robustness, fairness.
+
+    Writes a report as Markdown and as JSON, with plots.
+    """
     with require_extra("training"):
         from .evaluation.evaluate import main as run_evaluate
     run_evaluate(
@@ -143,7 +163,10 @@ def card(
         typer.Option(exists=True, file_okay=False, help="Checkpoint to measure beside this one; repeatable."),
     ] = None,
 ) -> None:
-    """Write a card, README.md, from what was measured and recorded; never over one that was edited."""
+    """Write a model card from what was measured and recorded.
+
+    The card is README.md in the folder. A card that was edited by hand is never overwritten.
+    """
     if compare and not speed:
         raise Wav2SmallError("--compare is for --speed: give that too")
     with require_extra("training"):
@@ -161,7 +184,10 @@ def export(
     speech_licence: Annotated[str | None, typer.Option(help="SPDX id of the licence of these recordings.")] = None,
     report: Annotated[Path | None, typer.Option(help="Markdown file: all ways to quantize, measured.")] = None,
 ) -> None:
-    """Write the ONNX files of a checkpoint: float, 8 bit, 4 bit (float16 for a teacher)."""
+    """Write the ONNX files of a checkpoint.
+
+    These are float, 8 bits and 4 bits (float16 for a teacher).
+    """
     if report and not speech:
         raise Wav2SmallError("--report compares on speech: name a folder with --speech")
     if speech and not speech_licence:
@@ -181,7 +207,7 @@ def calibrate(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FOLDER...", exists=True, file_okay=False, help="Ordinary speech, such as people reading aloud."
+            metavar="FOLDER", exists=True, file_okay=False, help="Ordinary speech, such as people reading aloud."
         ),
     ],
     check: Annotated[
@@ -191,7 +217,10 @@ def calibrate(
         ),
     ] = None,
 ) -> None:
-    """Measure where a checkpoint's words ("tense", "calm", "unsure") begin, on its own answers."""
+    """Measure the thresholds of a checkpoint's affect words.
+
+    They are percentiles of its predictions on ordinary speech.
+    """
     with require_extra("training"):
         from .evaluation.calibrate import calibrate as run_calibrate
     typer.echo(run_calibrate(checkpoint, folders, check or []))
@@ -213,7 +242,10 @@ def publish(
     revision: Branch = None,
     pr: PullRequest = False,
 ) -> None:
-    """Check a checkpoint and publish it on the Hub in one commit; again, without a change, it does nothing."""
+    """Check a checkpoint and publish it on the Hub.
+
+    It is one commit. If nothing has changed since, nothing is sent.
+    """
     with require_extra("training"):
         from .hub.publish import publish as run_publish
     show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
@@ -228,7 +260,10 @@ def publish_space(
     revision: Branch = None,
     pr: PullRequest = False,
 ) -> None:
-    """Check the demo page and publish it as a Space; on the Hub, a Gradio Space on a CPU may need a paid plan."""
+    """Check the demo page and publish it as a Space.
+
+    A Gradio Space on a CPU may need a paid plan of the Hub.
+    """
     with require_extra("training"):
         from .hub.publish import publish_space as run_publish
     show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
@@ -237,10 +272,13 @@ def publish_space(
 @app.command()
 def collect(
     title: Annotated[str, typer.Argument(help="Of the collection; it belongs to the owner of the first item.")],
-    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="org/name of a model, spaces/org/name, …")],
+    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="org/name of a model, spaces/org/name, …")],
     private: Private = False,
 ) -> None:
-    """Tie a teacher, its students and a Space together in a collection on the Hub; again, it adds what is missing."""
+    """Put models and a Space into a collection on the Hub.
+
+    If the collection exists, the missing items are added.
+    """
     with require_extra("training"):
         from .hub.publish import collect as run_collect
     typer.echo(run_collect(title, items, private))
