@@ -28,13 +28,13 @@ THROUGH_TORCH = """
 import sys
 import torch
 from wav2small import Wav2SmallForAudioClassification
-from wav2small.models.audio import read
+from wav2small.models.audio import read_audio
 from wav2small.models.audio import audio_files
 torch.set_num_threads(int(sys.argv[3]))
 model = Wav2SmallForAudioClassification.from_pretrained(sys.argv[1]).eval()
 with torch.inference_mode():
     for file in audio_files(sys.argv[2]):
-        model(torch.from_numpy(read(file))[None]).logits.tolist()
+        model(torch.from_numpy(read_audio(file))[None]).logits.tolist()
 """
 
 
