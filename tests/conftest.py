@@ -1,9 +1,12 @@
 """Fixtures of all tests; nothing is downloaded, and what needs `../shared/speech` skips where it is absent."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # this and the next before huggingface_hub is imported
+os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="modules-")  # where transformers copies remote code
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -13,6 +16,10 @@ import soundfile
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT.parent / "shared" / "speech"
 RATE = 16000
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["HF_MODULES_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

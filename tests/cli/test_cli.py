@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import RATE, voice_like
+from processes import Running, command
 from reference import wav2small as reference
 from safetensors.torch import save_file
 
@@ -59,8 +60,8 @@ def test_the_help_lists_the_commands_of_users_and_of_makers_in_80_columns():
     assert {"predict", "licence", "convert", "distill", "evaluate", "publish"} <= set(listed)
     assert listed[0] == "predict" and max(map(len, lines)) <= 80
     assert not [line for line in lines if line.endswith("...") and "Usage" not in line], "a sentence is cut"
-    for command in ("predict", "licence", "convert", "evaluate", "distill"):
-        help = run(command, "--help").stdout.decode()
+    for name in ("predict", "licence", "convert", "evaluate", "distill"):
+        help = run(name, "--help").stdout.decode()
         assert "...]" not in help and "...}" not in help, "a list is marked as a list twice"
 
 
@@ -209,14 +210,15 @@ def test_convert_writes_a_checkpoint_that_loads(tmp_path):
     source = tmp_path / "published"
     source.mkdir()
     save_file(reference.random_weights("gram"), source / "model.safetensors")
-    told = run("convert", source, tmp_path / "ours", code=1).stderr.decode()
-    assert "name it with --licence" in told
-    run("convert", source, tmp_path / "ours", "--licence", "CC-BY-NC-SA-4.0")
+    converted = ("convert", source, tmp_path / "ours")
+    unknown = Running(command, *converted)
+    assert unknown.exit_codes() == [1] and "name it with --licence" in unknown.stderr
+    Running(command, *converted, "--licence", "CC-BY-NC-SA-4.0").finish()
     assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= {
         path.name for path in (tmp_path / "ours").iterdir()
     }
-    told = run("convert", source, tmp_path / "ours", "--licence", "CC-BY-NC-SA-4.0", code=1).stderr.decode()
-    assert "exists already" in told
+    again = Running(command, *converted, "--licence", "CC-BY-NC-SA-4.0")
+    assert again.exit_codes() == [1] and "exists already" in again.stderr
 
 
 def test_emodb_gives_535_rows(speech, tmp_path):

@@ -1,8 +1,6 @@
 """The teacher averages its members, hears a clip the same way in any batch, and never loads half."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,15 +8,13 @@ import torch
 from conftest import voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import result, without_our_package
 from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2Config
 
 from wav2small import AdvTeacherConfig, AdvTeacherForAudioClassification, Wav2SmallError, teacher_from
 from wav2small.models.configuration_adv_teacher import WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE
 from wav2small.testing import TINY_ENCODER, write_dawn_checkpoint, write_odyssey_checkpoint
-
-# what runs in a process of its own, where importing our package fails
-BLOCKED = "import sys; sys.modules['wav2small'] = None\n"
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +248,7 @@ def test_a_saved_teacher_answers_the_same(teacher, saved):
 def test_a_saved_teacher_runs_where_only_transformers_is_installed(teacher, saved, tmp_path):
     np.save(saved / "clip.npy", voice_like(1.1))
     code = """
-import json, numpy, torch
+import json, sys, numpy, torch
 from transformers import AutoModelForAudioClassification, pipeline
 folder = sys.argv[1]
 waveform = numpy.load(folder + "/clip.npy")
@@ -267,13 +263,7 @@ with torch.no_grad():
 name = type(model).__module__
 print(json.dumps({"class": name, "logits": logits.tolist(), "same": same, "pipeline": pipe(waveform)}))
 """
-    environment = {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BLOCKED + code, str(saved)],
-        capture_output=True, text=True, env=environment, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.strip().splitlines()[-1])
+    told = result(without_our_package, code, saved, folder=tmp_path)
     assert told["class"].startswith("transformers_modules."), "the class came from an installed package"
     assert told["same"], "saved again from remote code, the teacher answers differently"
     expected = answer(teacher, clip(1.1)[None]).logits[0].numpy()

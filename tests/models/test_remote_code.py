@@ -1,8 +1,6 @@
 """A saved folder loads where only transformers and torch are installed, and its pipeline gives A/D/V as they are."""
 
-import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from conftest import voice_like
+from processes import result, without_our_package
 
 import wav2small
 from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
@@ -18,9 +17,6 @@ from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
 PACKAGE = Path(wav2small.__file__).parent / "models"
 ENTRIES = sorted(path.name for path in PACKAGE.glob("modeling_*.py") if path.name != "modeling_adv.py")
 ENTRIES += ["pipeline_adv.py"]
-
-# runs in a process of its own, where importing our package fails
-BLOCKED = "import sys; sys.modules['wav2small'] = None\n"
 
 
 def siblings(file: str) -> set[str]:
@@ -64,25 +60,9 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-def run(code: str, folder: Path, tmp_path: Path) -> dict:
-    """Run code in a clean process with our package blocked; it prints JSON."""
-    environment = {
-        "HF_MODULES_CACHE": str(tmp_path / "modules"),
-        "HF_HUB_OFFLINE": "1",
-        "PATH": "",
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BLOCKED + code, str(folder)],
-        capture_output=True, text=True, env=environment, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
 def test_the_model_loads_with_remote_code_and_gives_the_same_numbers(folder, tmp_path):
     code = """
-import json, torch, soundfile
+import json, sys, torch, soundfile
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification
 folder = sys.argv[1]
 config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
@@ -99,7 +79,7 @@ import os
 print(json.dumps({"class": type(model).__module__, "type": config.model_type, "logits": logits.tolist(),
                   "same": same, "files": sorted(os.listdir("again"))}))
 """
-    answer = run(code, folder, tmp_path)
+    answer = result(without_our_package, code, folder, folder=tmp_path)
     assert answer["class"].startswith("transformers_modules."), "the class came from an installed package"
     assert answer["type"] == "wav2small"
     assert answer["same"], "saved again from remote code, the model answers differently"
@@ -113,7 +93,7 @@ print(json.dumps({"class": type(model).__module__, "type": config.model_type, "l
 
 def test_the_pipeline_gives_real_values_in_order_for_every_kind_of_input(folder, tmp_path):
     code = """
-import json, soundfile
+import json, sys, soundfile
 from transformers import pipeline
 folder = sys.argv[1]
 pipe = pipeline("audio-classification", model=folder, trust_remote_code=True)
@@ -133,7 +113,7 @@ print(json.dumps({
     "told": told,
 }))
 """
-    answer = run(code, folder, tmp_path)
+    answer = result(without_our_package, code, folder, folder=tmp_path)
     assert answer["class"] == "AdvPipeline"
     waveform, _ = soundfile.read(folder / "a.wav", dtype="float32")
     with torch.no_grad():
