@@ -9,12 +9,14 @@ import soundfile
 from conftest import voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from students import student, teacher
+from students import student, tcn, teacher
 
-from wav2small import Wav2SmallError
+from wav2small import AdvTeacherConfig, AdvTeacherForAudioClassification, Wav2SmallError
 from wav2small.inference.predictor import BUNDLED
 from wav2small.models.audio import read_audio
+from wav2small.models.configuration_adv_teacher import WHISPER_BASE_3
 from wav2small_training.benchmarks.race import Contestant, peak_memory, race
+from wav2small_training.exporters.parity import run_onnx
 from wav2small_training.metrics import ccc
 
 onnx = pytest.importorskip("onnx", reason="ONNX export needs the extra [export]")
@@ -165,6 +167,24 @@ def test_the_front_end_is_not_quantized(graph):
     shapes = [weight.array.shape for weight in storing.weights(graph)]
     assert (66, 1, 64) not in shapes and (26, 66) not in shapes
     assert shapes[0] == (13, 1, 3, 3)
+
+
+def test_three_blocks_of_whisper_base_take_13_mb_in_8_bits(tmp_path):
+    member = {"encoder": WHISPER_BASE_3, "head": "pooled_stats", "states": [2, 3], "hidden": 128}
+    exporting.export_onnx(AdvTeacherForAudioClassification(AdvTeacherConfig(members=[member])).eval(), tmp_path / "a")
+    assert quantizing.eight_bit(onnx.load(tmp_path / "a")).ByteSize() <= 13_000_000
+
+
+def test_a_small_temporal_convolution_network_takes_85_kb_in_8_bits_and_keeps_its_outputs(tmp_path):
+    model = tcn(width=60, activation="hardswish")
+    exporting.export_onnx(model, tmp_path / "model.onnx")
+    large = onnx.load(tmp_path / "model.onnx")
+    small = quantizing.eight_bit(large, CLIPS)
+    assert small.ByteSize() <= 85_000
+    batches = [clip[None] for clip in CLIPS]
+    for name, tolerance in (("logits", 2e-2), ("speech", 1e-2)):
+        got, expected = (run_onnx(each.SerializeToString(), batches, name) for each in (small, large))
+        np.testing.assert_allclose(np.concatenate(got), np.concatenate(expected), atol=tolerance)
 
 
 def test_float16_halves_a_teachers_weights_and_keeps_its_predictions(tmp_path):

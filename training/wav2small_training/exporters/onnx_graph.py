@@ -92,10 +92,10 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type == "Identity" and node.output[0] not in interface:
             new_names[node.output[0]] = renamed(node.input[0])
             continue
-        kept = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
+        kept = onnx.NodeProto(op_type=node.op_type, domain=node.domain or None)
         kept.input.extend(renamed(name) for name in node.input)
         kept.output.extend(renamed(name) for name in node.output)
-        kept.attribute.extend(node.attribute)
+        kept.attribute.extend(each for each in node.attribute if not is_default(node.op_type, each))
         nodes.append(kept)
     inputs, outputs = (
         [helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, axes(value)) for value in values]
@@ -108,6 +108,16 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
         ir_version=model.ir_version,
         opset_imports=used,
     )
+
+
+def is_default(op_type: str, attribute: onnx.AttributeProto) -> bool:
+    """Whether a convolution means the same without an attribute."""
+    defaults = {"dilations": {1}, "strides": {1}, "pads": {0}}
+    if op_type != "Conv":
+        return False
+    if attribute.name == "group":
+        return bool(attribute.i == 1)
+    return attribute.name in defaults and set(attribute.ints) == defaults[attribute.name]
 
 
 def axes(value: onnx.ValueInfoProto) -> list[str | int | None]:
