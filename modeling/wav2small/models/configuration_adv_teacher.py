@@ -108,7 +108,7 @@ class Member:
         if self.head not in HEADS:
             raise ValueError(f"head={self.head!r}: it must be one of {', '.join(HEADS)}")
         self.states = list(self.states)
-        blocks = self.encoder.get("encoder_layers", self.encoder.get("num_hidden_layers"))
+        blocks = self.encoder["encoder_layers" if "encoder_layers" in self.encoder else "num_hidden_layers"]
         if (self.head == "pooled_stats") != bool(self.states):
             raise ValueError(f"states={self.states}: a pooled_stats head needs them, and no other head has them")
         if wrong := [state for state in self.states if not 1 <= state <= blocks]:

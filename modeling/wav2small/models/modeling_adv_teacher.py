@@ -94,12 +94,13 @@ class TeacherMember(nn.Module):
         if attention_mask is not None:
             attention_mask = attention_mask.clone()
             attention_mask[:, : self.least_samples] = 1  # a shorter clip has one frame, of its samples and zeros
-            samples = attention_mask.sum(dim=1)
-        x = x.to(self.encoder.dtype)
+        x = x.to(next(self.encoder.parameters()).dtype)
         encoded = self.encoder(x, attention_mask=attention_mask, output_hidden_states=bool(self.member.states))
         states = [encoded.hidden_states[i] for i in self.member.states] or [encoded.last_hidden_state]
         if attention_mask is not None:
-            padding = AdvPreTrainedModel.padding_after(self.frames(samples), states[0].shape[1])  # (batch, frames)
+            padding = AdvPreTrainedModel.padding_after(
+                self.frames(attention_mask.sum(dim=1)), states[0].shape[1]
+            )  # (batch, frames)
         return states, padding
 
     def forward(self, waveform: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:

@@ -69,6 +69,9 @@ class PooledStatsHead(nn.Module):
     means, then its deviations.
     """
 
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
     def __init__(self, hidden_size: int, states: int, hidden: int):
         super().__init__()
         size = 2 * hidden_size * states
