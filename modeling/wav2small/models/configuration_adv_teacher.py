@@ -1,4 +1,4 @@
-"""Configuration of the teacher: which large models it averages, and how each of them hears and answers."""
+"""Configuration of the teacher: which large models it averages, and how each of them hears and predicts."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -103,7 +103,7 @@ class Member:
     revision: str | None = None
     licence: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.encoder = complete(self.encoder)
         if self.head not in HEADS:
             raise ValueError(f"head={self.head!r}: it must be one of {', '.join(HEADS)}")
@@ -126,7 +126,7 @@ class Member:
             if name in ("std", "weight") and value <= 0:
                 raise ValueError(f"{name}={value}: it must be above 0")
         if self.scale == 0:
-            raise ValueError("scale=0: all answers would be the same")
+            raise ValueError("scale=0: all predictions would be the same")
         if not 0 <= self.dropout <= 1:
             raise ValueError(f"dropout={self.dropout}: it must be from 0 to 1")
         self.order = list(self.order)
@@ -190,7 +190,7 @@ class AdvTeacherConfig(PretrainedConfig):
 
     model_type = "adv_teacher"
 
-    def __init__(self, members: list[dict[str, Any]] | None = None, sampling_rate: int = 16000, **kwargs):
+    def __init__(self, members: list[dict[str, Any]] | None = None, sampling_rate: int = 16000, **kwargs: Any):
         checked = []
         for i, member in enumerate([asdict(member) for member in PAPER] if members is None else members):
             try:

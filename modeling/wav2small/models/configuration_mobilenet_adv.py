@@ -1,5 +1,7 @@
 """Configuration of the MobileNet students."""
 
+from typing import Any
+
 from transformers import PretrainedConfig
 
 BACKBONES = ("mobilenetv4_conv_small", "mobilenetv4_conv_medium", "mobilenetv3_small_100", "mobilenetv3_large_100")
@@ -33,7 +35,7 @@ class MobileNetAdvConfig(PretrainedConfig):
         n_mels: int = 26,
         f_min: float = 0.0,
         f_max: float = 8000.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         if backbone not in BACKBONES:
             raise ValueError(f"backbone={backbone!r}: it must be one of {', '.join(BACKBONES)}")

@@ -1,5 +1,7 @@
 """Configuration of the prosody teacher."""
 
+from typing import Any
+
 from transformers import PretrainedConfig
 
 
@@ -19,7 +21,7 @@ class ProsodyAdvConfig(PretrainedConfig):
     model_type = "prosody_adv"
 
     def __init__(
-        self, members: int = 16, hidden_size: int = 128, dropout: float = 0.3, sampling_rate: int = 16000, **kwargs
+        self, members: int = 16, hidden_size: int = 128, dropout: float = 0.3, sampling_rate: int = 16000, **kwargs: Any
     ):
         if members < 1 or hidden_size < 1:
             raise ValueError(f"members={members}, hidden_size={hidden_size}: both must be at least 1")

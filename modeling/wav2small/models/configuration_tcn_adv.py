@@ -1,5 +1,7 @@
 """Configuration of the temporal convolution network."""
 
+from typing import Any
+
 from transformers import PretrainedConfig
 
 ACTIVATIONS = ("gelu", "hardswish", "relu")
@@ -57,7 +59,7 @@ class TcnAdvConfig(PretrainedConfig):
         activation: str = "gelu",
         dropout: float = 0.0,
         max_look_ahead: float = 0.4,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.sampling_rate = sampling_rate
         self.n_fft = n_fft

@@ -1,5 +1,7 @@
 """Configuration of Wav2Small."""
 
+from typing import Any
+
 from transformers import PretrainedConfig
 
 POOLINGS = ("token", "gram")
@@ -36,7 +38,7 @@ class Wav2SmallConfig(PretrainedConfig):
         f_max: float = 8000.0,
         channels: int = 13,
         pooling: str = "token",
-        **kwargs,
+        **kwargs: Any,
     ):
         if pooling not in POOLINGS:
             raise ValueError(f"pooling={pooling!r}: it must be one of {', '.join(POOLINGS)}")

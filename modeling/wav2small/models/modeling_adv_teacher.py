@@ -1,6 +1,7 @@
-"""The teacher: large speech models, each with its own head, and the weighted mean of their answers."""
+"""The teacher: large speech models, each with its own head, and the weighted mean of their predictions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,7 +23,7 @@ STD_FLOOR = 1e-6  # added to the fixed deviation of the input (MSP-Podcast_Chall
 
 @dataclass
 class AdvTeacherOutput(SequenceClassifierOutput):
-    """What the teacher answers.
+    """What the teacher predicts.
 
     Attributes:
         loss: mean squared error to the labels, where there are any.
@@ -34,7 +35,7 @@ class AdvTeacherOutput(SequenceClassifierOutput):
 
 
 class TeacherMember(nn.Module):
-    """One model of the teacher: normalise, encode, pool, answer in the order and on the scale of the teacher."""
+    """One model of the teacher: normalise, encode, pool, predict in the order and on the scale of the teacher."""
 
     def __init__(self, member: Member):
         super().__init__()
@@ -113,14 +114,14 @@ class TeacherMember(nn.Module):
 
 
 class AdvTeacherForAudioClassification(AdvPreTrainedModel):
-    """One or more large models and the weighted mean of their answers; by default the teacher of arXiv 2408.13920.
+    """One or more large models and the weighted mean of their predictions; by default the teacher of arXiv 2408.13920.
 
     That is the mean of `audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim` and
     `3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes`, not fine-tuned further and not clipped.
 
-    A clip gives the same answer alone and padded in a batch, and alone it is that of the published code. In a batch the
-    code published for WavLM pools over floor((samples - 1) / 320) + 1 frames, one or two more than the encoder makes of
-    the clip, and these hear padding. Here a clip has only its own frames, as it has alone.
+    A clip gives the same prediction alone and padded in a batch, and alone it is that of the published code. In a batch
+    the code published for WavLM pools over floor((samples - 1) / 320) + 1 frames, one or two more than the encoder
+    makes of the clip, and these hear padding. Here a clip has only its own frames, as it has alone.
 
     A clip needs as many samples as the first frame of an encoder: 400, or 25 ms. A shorter one is refused alone, and
     filled with zeros to that length in a batch.
@@ -138,7 +139,7 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
         self.post_init()
 
     @classmethod
-    def from_pretrained(cls, *args, output_loading_info: bool = False, **kwargs):
+    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
         """Load a teacher as [`~transformers.PreTrainedModel.from_pretrained`] does, but whole or not at all.
 
         Raises:
@@ -165,7 +166,7 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         return_dict: bool | None = None,
-    ) -> AdvTeacherOutput | tuple:
+    ) -> AdvTeacherOutput | tuple[torch.Tensor, ...]:
         """Predict arousal, dominance and valence.
 
         Args:
@@ -185,8 +186,8 @@ class AdvTeacherForAudioClassification(AdvPreTrainedModel):
         self.check_length(input_values, self.least_samples)
         if attention_mask is not None:
             attention_mask = attention_mask.long()
-        answers = [member(input_values, attention_mask) for member in self.members]
-        member_logits = torch.stack(answers, dim=1)  # (batch, members, 3)
+        predictions = [member(input_values, attention_mask) for member in self.members]
+        member_logits = torch.stack(predictions, dim=1)  # (batch, members, 3)
         weights = member_logits.new_tensor(self.weights)
         logits = (weights[:, None] * member_logits).sum(dim=1)  # (batch, 3)
         output = self.output(logits, labels, return_dict)

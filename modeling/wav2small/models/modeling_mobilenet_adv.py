@@ -5,7 +5,7 @@ Every block takes and gives the map, (batch, channels, time, bands), and `steps`
 """
 
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -213,7 +213,7 @@ class Universal(nn.Module):
 class Architecture(NamedTuple):
     """One network; the defaults are V4's. A row of `stages`: a block, and what it takes after the input channels."""
 
-    stages: tuple[tuple[tuple, ...], ...]  # rows of the paper's table, grouped as in timm
+    stages: tuple[tuple[tuple[Any, ...], ...], ...]  # rows of the paper's table, grouped as in timm
     stem: int = 32  # channels of the 3x3 convolution of stride 2 that comes first
     head: int = 1280  # channels of the 1x1 convolution after the pooling
     head_norm: bool = True  # batch norm after it, else a bias
@@ -348,8 +348,8 @@ class MobileNetAdvForAudioClassification(AdvPreTrainedModel):
     size. Their front end is taken to be Wav2Small's: 500 frames a second and a stride of 32 leave the 16 tokens a
     second that are reported for MobileNetV4-S. Time stands in the place of an image's height.
 
-    A clip needs at least `config.n_fft` samples. It gives the same answer alone and padded in a batch: steps past its
-    end are zero before each convolution that looks across time and do not count in any average. In training the
+    A clip needs at least `config.n_fft` samples. It gives the same prediction alone and padded in a batch: steps past
+    its end are zero before each convolution that looks across time and do not count in any average. In training the
     statistics of batch norm do count them: train on clips of one length.
     """
 
@@ -376,7 +376,7 @@ class MobileNetAdvForAudioClassification(AdvPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         return_dict: bool | None = None,
-    ) -> SequenceClassifierOutput | tuple:
+    ) -> SequenceClassifierOutput | tuple[torch.Tensor, ...]:
         """Predict arousal, dominance and valence.
 
         Args:

@@ -84,7 +84,7 @@ class ProsodyAdvForAudioClassification(AdvPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         return_dict: bool | None = None,
-    ) -> SequenceClassifierOutput | tuple:
+    ) -> SequenceClassifierOutput | tuple[torch.Tensor, ...]:
         """Predict arousal, dominance and valence.
 
         Args:

@@ -179,7 +179,7 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         return_dict: bool | None = None,
-    ) -> TcnAdvOutput | tuple:
+    ) -> TcnAdvOutput | tuple[torch.Tensor, ...]:
         """Predict arousal, dominance and valence, and how much of the clip is speech.
 
         Args:

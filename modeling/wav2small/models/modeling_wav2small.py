@@ -76,7 +76,7 @@ class Wav2SmallForAudioClassification(AdvPreTrainedModel):
     the paper's 72 K values, 0.4 GMAC for 5 s and 250 tokens a second, and the model card of `audeering/wav2small`
     has the same convolutions.
 
-    A clip needs at least `config.n_fft` samples. It gives the same answer alone and padded in a batch: padded
+    A clip needs at least `config.n_fft` samples. It gives the same prediction alone and padded in a batch: padded
     frames are set to zero after each convolution, which is what the next one sees beyond the end of a lone clip.
     """
 
@@ -103,7 +103,7 @@ class Wav2SmallForAudioClassification(AdvPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         return_dict: bool | None = None,
-    ) -> SequenceClassifierOutput | tuple:
+    ) -> SequenceClassifierOutput | tuple[torch.Tensor, ...]:
         """Predict arousal, dominance and valence.
 
         Args:

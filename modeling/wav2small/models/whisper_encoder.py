@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import torch
 from torch import nn
+from transformers import WhisperConfig
 from transformers.audio_utils import mel_filter_bank
 
 WINDOW, HOP = 400, 160  # samples: 25 and 10 ms
@@ -111,7 +112,7 @@ class WhisperBlocks(nn.Module):
         config: a `WhisperConfig`, whose `encoder_layers` says how many blocks there are.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: WhisperConfig):
         super().__init__()
         width = config.d_model
         self.bands, self.most_samples = config.num_mel_bins, 2 * HOP * config.max_source_positions

@@ -106,7 +106,7 @@ def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _array_blocks(source: tuple) -> tuple[int, Iterator[np.ndarray]]:
+def _array_blocks(source: tuple[Any, ...]) -> tuple[int, Iterator[np.ndarray]]:
     if len(source) != 2:
         raise Wav2SmallError(f"an array must come with its rate, as (array, rate): got a tuple of {len(source)}")
     array, rate = np.asarray(source[0]), source[1]

@@ -1,5 +1,8 @@
 """What the teacher and all students share: saving a folder that is complete, the loss, the padding mask."""
 
+from os import PathLike
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel, Wav2Vec2FeatureExtractor
@@ -14,7 +17,7 @@ class AdvPreTrainedModel(PreTrainedModel):
 
     main_input_name = "input_values"
 
-    def save_pretrained(self, save_directory, *args, **kwargs) -> None:
+    def save_pretrained(self, save_directory: str | PathLike[str], *args: Any, **kwargs: Any) -> None:
         """Save weights, config, code, feature extractor and pipeline: a folder that loads on its own."""
         self.config.custom_pipelines = {
             "audio-classification": {
@@ -56,7 +59,7 @@ class AdvPreTrainedModel(PreTrainedModel):
 
     def output(
         self, logits: torch.Tensor, labels: torch.Tensor | None, return_dict: bool | None
-    ) -> SequenceClassifierOutput | tuple:
+    ) -> SequenceClassifierOutput | tuple[torch.Tensor, ...]:
         """Wrap the logits (batch, 3), with the mean squared error to the labels (batch, 3) where there are any."""
         loss = None if labels is None else nn.functional.mse_loss(logits, labels.to(logits))
         if return_dict is False:

@@ -1,5 +1,7 @@
 """`pipeline("audio-classification")` that returns arousal, dominance and valence unchanged."""
 
+from typing import Any
+
 from transformers import Pipeline
 
 from .audio import read_audio
@@ -19,10 +21,10 @@ class AdvPipeline(Pipeline):
     _load_feature_extractor = True
     _load_tokenizer = False
 
-    def _sanitize_parameters(self):
+    def _sanitize_parameters(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         return {}, {}, {}
 
-    def preprocess(self, inputs):
+    def preprocess(self, inputs: Any) -> Any:
         """Read one clip: (1, samples) with its mask."""
         sampling_rate = self.feature_extractor.sampling_rate
         if isinstance(inputs, dict):
@@ -35,10 +37,10 @@ class AdvPipeline(Pipeline):
         waveform = read_audio(inputs, sampling_rate)
         return self.feature_extractor(waveform, sampling_rate=sampling_rate, return_tensors="pt")
 
-    def _forward(self, model_inputs):
+    def _forward(self, model_inputs: Any) -> Any:
         return self.model(**model_inputs)
 
-    def postprocess(self, model_outputs):
+    def postprocess(self, model_outputs: Any) -> list[dict[str, Any]]:
         """Name the three values of one clip."""
         scores = model_outputs["logits"][0].float().tolist()
         return [{"label": self.model.config.id2label[i], "score": score} for i, score in enumerate(scores)]
