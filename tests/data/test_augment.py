@@ -7,14 +7,17 @@ import pytest
 import soundfile
 from conftest import RATE, voice_like, write_corpus
 
-from wav2small_training.data.augment import CODECS, COMPRESSION, Augment, coded
+from wav2small_training.data.augment import CODECS, COMPRESSION, Augment, coded, joined
 from wav2small_training.data.mixture import Mixture
 from wav2small_training.recipe import Augmentation, Corpus
 
 
 def changed(settings: dict, clip: np.ndarray, other: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
     augment, random = Augment(Augmentation(**settings)), np.random.default_rng(seed)
-    return augment.change_recording(augment.change_clip(clip, other, random), random)
+    clip = augment.change_voice(clip, random)
+    if other is not None:
+        clip = augment.add_second(clip, other, "mix", random)
+    return augment.change_recording(clip, random)
 
 
 def snr_db(clip: np.ndarray, noisy: np.ndarray) -> float:
@@ -66,9 +69,22 @@ def test_a_silent_second_clip_changes_nothing():
     np.testing.assert_array_equal(changed({"mix": 1}, clip, np.zeros(RATE, np.float32)), clip)
 
 
-def test_mixing_happens_as_often_as_it_is_set_to():
-    augment, random = Augment(Augmentation(mix=0.3)), np.random.default_rng(0)
-    assert np.mean([augment.draws_mix(random) for _ in range(3000)]) == pytest.approx(0.3, abs=0.03)
+def test_second_clips_are_mixed_and_joined_as_often_as_they_are_set_to():
+    augment, random = Augment(Augmentation(mix=0.3, join=0.2)), np.random.default_rng(0)
+    drawn = [augment.draw_second(random) for _ in range(3000)]
+    assert drawn.count("mix") / 3000 == pytest.approx(0.3, abs=0.03)
+    assert drawn.count("join") / 3000 == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_second_voice_takes_over_in_the_middle_at_the_same_level():
+    clip, other = voice_like(2), 0.1 * voice_like(2, seed=1)
+    for seed in range(10):
+        both = joined(clip, other, np.random.default_rng(seed))
+        same = np.flatnonzero(both[: len(clip)] != clip[: len(both)])[0]  # where the second voice begins
+        assert 0.25 < same / len(clip) < 0.75 and len(both) <= len(clip)
+        assert both[same:].std() == pytest.approx(clip.std(), rel=0.4)
+    short = voice_like(2)[:100]
+    np.testing.assert_array_equal(joined(clip, short, np.random.default_rng(0)), clip)
 
 
 def test_noise_comes_at_the_level_that_was_drawn(folders):
@@ -159,10 +175,10 @@ def test_the_teacher_labels_the_clean_clip_or_the_recording(folders, tmp_path, t
     corpus = Corpus(source=str(source), licence="CC0-1.0")
     streams = (Mixture([corpus], 4, (0.5, 1.0), Augment(each)) for each in (settings, clean))
     for clip, other in zip(*(islice(stream, 8) for stream in streams), strict=True):
-        assert clip["id"] == other["id"] and len(clip["input_values"]) == len(other["input_values"])
-        assert not np.allclose(clip["input_values"], other["input_values"], atol=1e-3)
+        assert clip["id"] == other["id"] and len(clip["recordings"][0]) == len(other["recordings"][0])
+        assert not np.allclose(clip["recordings"][0], other["recordings"][0], atol=1e-3)
         if teacher_input == "clean":
-            np.testing.assert_array_equal(clip["teacher_values"], other["input_values"])
+            np.testing.assert_array_equal(clip["teacher_values"], other["recordings"][0])
         else:
             assert clip["teacher_values"] is None
 

@@ -113,7 +113,7 @@ def test_a_batch_is_padded_and_masked(folders):
 
 
 def test_crops_are_drawn_from_their_whole_range(folders):
-    lengths = [len(clip["input_values"]) / RATE for clip in islice(Mixture([corpus(folders[0])], 0, (0.2, 0.7)), 200)]
+    lengths = [len(clip["recordings"][0]) / RATE for clip in islice(Mixture([corpus(folders[0])], 0, (0.2, 0.7)), 200)]
     assert 0.2 <= min(lengths) < 0.22 and 0.68 < max(lengths) <= 0.7
     assert np.mean(np.array(lengths) < 0.45) == pytest.approx(0.5, abs=0.12)
 
@@ -143,5 +143,5 @@ def test_a_clip_with_teacher_labels_is_cropped_to_a_labelled_window(folders):
     (clip,) = islice(Mixture([corpus(folders[0])], 0, (0.5, 0.5), teacher_labels=windows), 1)
     whole = {row["id"]: row for row in module.open_rows(corpus(folders[0]))}[clip["id"]]
     samples = module.waveform(whole, corpus(folders[0]))
-    np.testing.assert_array_equal(clip["input_values"], samples[4000:12000])
+    np.testing.assert_array_equal(clip["recordings"][0], samples[4000:12000])
     np.testing.assert_array_equal(clip["target"], np.array([0.1, 0.2, 0.3], np.float32))

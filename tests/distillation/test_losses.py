@@ -12,6 +12,7 @@ from processes import result
 
 from wav2small_training.distillation.losses import DistillationLoss, ccc_loss
 from wav2small_training.metrics import ccc
+from wav2small_training.recipe import Loss
 
 
 @settings(deadline=None)
@@ -32,9 +33,32 @@ def test_the_loss_is_zero_for_equal_and_two_for_opposite():
 
 def test_the_loss_weighs_ccc_and_l2():
     prediction, target = torch.rand(16, 3), torch.rand(16, 3)
-    loss = DistillationLoss(2.0, 3.0, Accelerator(cpu=True))(prediction, target)
+    loss = DistillationLoss(Loss(ccc=2, l2=3), Accelerator(cpu=True))(prediction, target)
     expected = 2 * ccc_loss(prediction, target) + 3 * (prediction - target).square().mean()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_clips_without_a_target_do_not_count():
+    loss = DistillationLoss(Loss(), Accelerator(cpu=True))
+    prediction, target = torch.rand(16, 3, requires_grad=True), torch.rand(16, 3)
+    target[3], target[7, 1] = torch.nan, torch.nan
+    known = [i for i in range(16) if i not in (3, 7)]
+    assert loss(prediction, target).item() == pytest.approx(loss(prediction[known], target[known]).item(), abs=1e-6)
+    loss(prediction, target).backward()
+    assert prediction.grad is not None and not prediction.grad[[3, 7]].any() and prediction.grad[known].all()
+    assert loss(prediction, torch.full((16, 3), torch.nan)).item() == 0
+
+
+def test_the_share_of_speech_adds_its_cross_entropy_where_it_is_known():
+    loss = DistillationLoss(Loss(speech=0.5), Accelerator(cpu=True))
+    prediction, target, speech = torch.rand(8, 3), torch.rand(8, 3), torch.rand(8, 1)
+    share = torch.tensor([0.0, 1.0, 0.3, torch.nan, 0.8, torch.nan, 0.0, 0.5])
+    known = ~share.isnan()
+    expected = torch.nn.functional.binary_cross_entropy(speech[known, 0], share[known])
+    added = loss(prediction, target, speech, share) - loss(prediction, target)
+    assert added.item() == pytest.approx(0.5 * expected.item(), abs=1e-5)
+    certain = torch.tensor([[0.0], [1.0]])
+    assert loss(prediction[:2], target[:2], certain, certain[:, 0]).isfinite()
 
 
 def linear_batch() -> tuple[torch.nn.Linear, torch.Tensor, torch.Tensor]:
@@ -51,7 +75,7 @@ def loss_of_a_half() -> None:
     net, x, target = linear_batch()
     net = accelerator.prepare(net)
     half = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
-    loss = DistillationLoss(1.0, 0.5, accelerator)(net(x[half]), target[half])
+    loss = DistillationLoss(Loss(ccc=1, l2=0.5), accelerator)(net(x[half]), target[half])
     accelerator.backward(loss)
     if accelerator.is_main_process:
         weight = accelerator.unwrap_model(net).weight

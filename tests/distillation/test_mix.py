@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 from conftest import RATE, voice_like, write_corpus, write_labelled
-from processes import Running
+from processes import Running, result
 from pyarrow import parquet
 from reference import wav2small as reference
 from students import prosody
@@ -151,6 +151,32 @@ def test_ours_and_published_teachers_do_not_mix_in_one_sentence(place, tmp_path)
     assert str(place / "teacher") in str(error.value) and "\n" not in str(error.value)
 
 
+def test_recordings_of_a_clip_share_its_label(place):
+    changes = {**recipe(place).augmentation.model_dump(), "teacher_input": "clean", "recordings": 2, "join": 0.3}
+    changes["voice"] = {"probability": 0.5}
+    assert mix(recipe(place, augmentation=changes), place / "twice", CLIPS) == CLIPS
+    found = rows(place / "twice")
+    for one, two in zip(found[::2], found[1::2], strict=True):
+        assert one["id"] == two["id"] and np.array_equal(target(one), target(two))
+        assert one["audio"]["bytes"] != two["audio"]["bytes"]
+    assert len({row["arousal"] for row in found}) > CLIPS // 4, "the voice changes, and so does its label"
+
+
+def test_a_corpus_without_speech_has_no_target_and_no_speech(place):
+    speechless = corpus(place, "noise", speech=False)
+    mix(recipe(place, corpora=[corpus(place, "speech"), speechless], augmentation={}), place / "quiet", CLIPS)
+    found = {name: [row for row in rows(place / "quiet") if row["source"] == name] for name in ("speech", "noise")}
+    assert found["speech"] and all(np.isfinite(target(row)).all() for row in found["speech"])
+    assert found["noise"] and all(np.isnan(target(row)).all() and row["speech"] == 0 for row in found["noise"])
+
+
+def test_a_student_learns_the_share_of_speech_of_a_mixture(place):
+    mine = learner(place, place / "quiet", "hears", student={"model": "tcn_adv", "config": {"width": 8}}, balance=0.5)
+    assert distill(mine).step == 2
+    made = provenance.read_provenance(place / "hears" / "last")
+    assert set(made.evaluation) == {"step", "ccc_to_targets", "speech_error"}
+
+
 def test_a_label_stays_what_it_is_however_the_clip_is_changed(place):
     changes = {**recipe(place).augmentation.model_dump(), "speed": 0.7}
     mix(by_labels(place, augmentation=changes), place / "words", CLIPS)
@@ -199,22 +225,22 @@ def test_rendering_again_gives_the_same_rows_and_a_longer_one_begins_with_them(p
     assert rows(place / "longer")[: 2 * CLIPS] == rows(rendered)
 
 
-def mix_in_small_shards(recipe: Recipe, out: Path) -> None:
-    """Render without end, in a process of its own."""
+def mix_in_small_shards(recipe: Recipe, out: Path, clips: int) -> None:
+    """Render in a process of its own, and print how many clips there are."""
     module.SHARD = CLIPS
-    mix(recipe, out, 1_000_000)
+    print(mix(recipe, out, clips))  # noqa: T201
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
     mine = recipe(place, workers=workers)
     out = place / f"killed{workers}"
-    running = Running(mix_in_small_shards, mine, out)
+    running = Running(mix_in_small_shards, mine, out, 1_000_000)
     running.kill_once((out / "mixture-00000.parquet").is_file)
     written = len(list(out.glob("*.parquet")))
     clips = (written + 2) * CLIPS
     assert not (out / "provenance.json").exists(), "it is not whole"
-    assert mix(mine, out, clips) == clips
+    assert result(mix_in_small_shards, mine, out, clips) == clips
     mix(recipe(place), place / f"whole{workers}", clips)  # without workers: they change nothing but the speed
     assert rows(out) == rows(place / f"whole{workers}")
     assert provenance.read_provenance(out).step == "mix"

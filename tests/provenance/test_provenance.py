@@ -21,6 +21,7 @@ from wav2small.provenance.provenance import (
     PROVENANCE_FILE,
     Link,
     Provenance,
+    checkout_version,
     code_version,
     link_model,
     read_provenance,
@@ -124,6 +125,23 @@ def test_a_provenance_file_records_the_date_and_the_version_of_the_code(tmp_path
     assert made == student(date=made.date)
     assert made.date.endswith("Z") and made.code == code_version()
     assert [path.name for path in tmp_path.iterdir()] == [PROVENANCE_FILE], "something else was left"
+
+
+def test_code_of_a_changed_checkout_is_named_by_the_hash_of_its_diff(tmp_path):
+    package = tmp_path / "modeling" / "wav2small" / "provenance"
+    package.mkdir(parents=True)
+    file = package / "provenance.py"
+    file.write_text("before\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True).stdout.strip()
+    assert checkout_version(tmp_path) == {"commit": commit}
+    file.write_text("after\n")
+    changed = checkout_version(tmp_path)
+    diff = subprocess.run([*git, "diff", "HEAD"], cwd=tmp_path, capture_output=True).stdout
+    assert changed == {"commit": commit, "diff": hashlib.sha256(diff).hexdigest()}
+    assert checkout_version(tmp_path / "modeling") == {"commit": None}
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ class Corpus(Entry):
         agreement: column with the share of listeners who chose that emotion word (0..1): the less they agreed, the
             nearer the target is to the middle of the scale.
         credit: whom to name where the licence asks for it: title, authors, year; default: the source.
+        speech: whether people can be heard in it. Where not (noise, music, silence), its clips have no A/D/V, and a
+            student that also predicts the share of speech learns 0 from them.
     """
 
     source: str
@@ -64,6 +66,7 @@ class Corpus(Entry):
     word: str | None = None
     agreement: str | None = None
     credit: str | None = None
+    speech: bool = True
 
     @property
     def labelled(self) -> bool:
@@ -79,21 +82,44 @@ class Corpus(Entry):
         return self
 
 
+class Voice(Entry):
+    """Random changes of a voice, which the teacher labels anew.
+
+    Attributes:
+        probability: of each of the changes, on its own; 0 turns all of them off.
+        pitch: lowest and highest factor of the pitch; the formants stay.
+        formants: lowest and highest factor of the formant frequencies, as between larger and smaller speakers; the
+            pitch stays.
+        tempo: lowest and highest factor of the speed of speaking; pitch and formants stay.
+        effort_db: lowest and highest tilt of the spectrum, in dB per octave: soft to loud voices.
+    """
+
+    probability: Share = 0.0
+    pitch: tuple[Positive, Positive] = (0.75, 1.33)
+    formants: tuple[Positive, Positive] = (0.85, 1.18)
+    tempo: tuple[Positive, Positive] = (0.72, 1.4)
+    effort_db: tuple[float, float] = (-4.0, 4.0)
+
+
 class Augmentation(Entry):
     """Random changes of the training clips. A number is the probability of a change; 0 turns it off.
 
-    `speed` and `mix` change what is said how, so the teacher labels their result. All other changes are those of a
-    recording: room, microphone, line, noise. A student that learns the label of the clean clip from its recording
-    becomes robust to them, see `teacher_input`.
+    `voice`, `speed`, `join` and `mix` change how something is said, so the teacher labels their result. All other
+    changes are those of a recording: room, microphone, line, noise. A student that learns the label of the clean clip
+    from its recording becomes robust to them, see `teacher_input`.
 
     Attributes:
+        voice: pitch, formants, tempo and effort of the voice.
         speed: speed perturbation (Ko et al. 2015): tempo, pitch and formants change together, by a factor from
             `speed_range`.
         speed_range: lowest and highest factor.
+        join: a second clip of the mixture follows the first part of the clip.
         mix: a second clip of the mixture is added (as in the paper), at a ratio from `mix_snr_db`.
         mix_snr_db: lowest and highest level of the first clip above the second, in dB.
         teacher_input: what the teacher labels: the `"recording"`, with all changes (as in the paper), or the `"clean"`
             clip, before the changes of a recording.
+        recordings: how many recordings of each labelled clip `wav2small mix` renders, since the teacher is the slow
+            part; only with `teacher_input: clean`.
         reverberation: convolution with a room impulse response of `rir_folder`.
         rir_folder: recordings of room impulse responses; `rir_licence` and `rir_credit` are as for a corpus.
         microphone: frequency response of another microphone: a high shelf and a low shelf, -14 to 10 dB.
@@ -108,11 +134,14 @@ class Augmentation(Entry):
         level_db: lowest and highest gain, in dB.
     """
 
+    voice: Voice = Voice()
     speed: Share = 0.0
     speed_range: tuple[Positive, Positive] = (0.84, 1.19)
+    join: Share = 0.0
     mix: Share = 0.0
     mix_snr_db: tuple[float, float] = (0.0, 20.0)
     teacher_input: Literal["recording", "clean"] = "recording"
+    recordings: Count = 1
     reverberation: Share = 0.0
     rir_folder: str | None = None
     rir_licence: str | None = None
@@ -136,7 +165,14 @@ class Augmentation(Entry):
             for need in ("folder", "licence"):
                 if getattr(self, change) and not getattr(self, f"{kind}_{need}"):
                     raise ValueError(f"{change} needs {kind}_{need}")
+        if self.recordings > 1 and self.teacher_input != "clean":
+            raise ValueError("several recordings share the label of the clean clip: they need teacher_input: clean")
         return self
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether a change makes a clip that no label of a single clip fits."""
+        return bool(self.join or self.mix)
 
 
 class Student(Entry):
@@ -170,10 +206,14 @@ class Optimizer(Entry):
 
 
 class Loss(Entry):
-    """`ccc` * (1 - concordance correlation) + `l2` * mean squared error."""
+    """`ccc` * (1 - concordance correlation) + `l2` * mean squared error + `speech` * binary cross-entropy.
+
+    The last is that of the share of speech, for students that predict it (tcn_adv), where the share is known.
+    """
 
     ccc: NotNegative = 1.0
     l2: NotNegative = 1.0
+    speech: NotNegative = 0.3
 
 
 class Validation(Entry):
@@ -232,19 +272,19 @@ class MixtureRecipe(Entry):
         return MixtureRecipe.model_validate(self.model_dump(include=set(MixtureRecipe.model_fields)))
 
     @property
-    def all_corpora(self) -> list[Corpus]:
-        """Every corpus whose clips need a target."""
-        return list(self.corpora)
+    def spoken_corpora(self) -> list[Corpus]:
+        """Every corpus whose clips need a label."""
+        return [corpus for corpus in self.corpora if corpus.speech]
 
     @model_validator(mode="after")
     def _one_source_of_targets(self) -> Self:
-        labelled = {corpus.labelled for corpus in self.all_corpora}
+        labelled = {corpus.labelled for corpus in self.spoken_corpora}
         if len(labelled) == 2:
             raise ValueError("some corpora have labels and some have none")
         if sum((self.teacher is not None, self.teacher_labels is not None, labelled == {True})) != 1:
             raise ValueError("give one of: teacher, teacher_labels, or the labels of each corpus")
-        if self.teacher is None and self.augmentation.mix:
-            raise ValueError("the labels are those of single clips: augmentation.mix needs a teacher")
+        if self.teacher is None and self.augmentation.needs_teacher:
+            raise ValueError("the labels are those of single clips: augmentation.mix and .join need a teacher")
         return self
 
     def to_yaml(self) -> str:
@@ -262,6 +302,8 @@ class Recipe(MixtureRecipe):
         validation: clips that choose the best student.
         steps: of the optimizer.
         batch: clips in a step, over all processes; the CCC in the loss is that of a batch.
+        balance: how much more often clips in rare regions of the arousal-valence plane are drawn: 0 not at all, 1 as if
+            the plane were evenly filled. Only for rendered mixtures, whose labels are known.
         trackers: of accelerate, such as "tensorboard".
         save_every: steps from one saved state to the next.
         output: folder of the run.
@@ -273,14 +315,15 @@ class Recipe(MixtureRecipe):
     validation: Validation
     steps: Count
     batch: Annotated[int, Field(ge=2)] = 128
+    balance: Share = 0.0
     trackers: list[str] = []
     save_every: Count = 500
     output: str
 
     @property
-    def all_corpora(self) -> list[Corpus]:
-        """The corpora of training and validation."""
-        return [*self.corpora, *self.validation.corpora]
+    def spoken_corpora(self) -> list[Corpus]:
+        """The corpora of training and validation whose clips need a label."""
+        return [corpus for corpus in (*self.corpora, *self.validation.corpora) if corpus.speech]
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:

@@ -13,6 +13,7 @@ Example:
     wav2small.models.errors.Wav2SmallError: my student: it cannot be Apache-2.0: the training emodb is CC-BY-4.0, ...
 """
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -41,17 +42,25 @@ def utc_now() -> str:
 
 @cache
 def code_version() -> dict[str, Any]:
-    """Version of wav2small and, where it runs from a checkout, the commit."""
+    """Version of wav2small, with [`checkout_version`] where it runs from a checkout."""
     package = Path(__file__).parents[1]
-    root, commit = package.parents[1], None
-    if (root / ".git").exists() and package.parent.name == "modeling":
-        command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        try:
-            done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-            commit = done.stdout.strip()
-        except (OSError, subprocess.CalledProcessError):  # without git, the version is all that is known
-            pass
-    return {"wav2small": version("wav2small"), "commit": commit}
+    checkout = package.parents[1] if package.parent.name == "modeling" else package
+    return {"wav2small": version("wav2small"), **checkout_version(checkout)}
+
+
+def checkout_version(root: Path) -> dict[str, str | None]:
+    """The `commit` of a checkout, None elsewhere; and the SHA-256 of `git diff HEAD` as `diff`, where files differ."""
+    if not (root / ".git").exists():
+        return {"commit": None}
+    git = ["git", "--no-optional-locks"]
+    try:
+        commit, diff = (
+            subprocess.run([*git, *command], cwd=root, capture_output=True, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["diff", "HEAD"])
+        )
+    except (OSError, subprocess.CalledProcessError):  # without git, the version is all that is known
+        return {"commit": None}
+    return {"commit": commit.decode().strip(), **({"diff": hashlib.sha256(diff).hexdigest()} if diff else {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +76,8 @@ class Provenance:
         recipe: name, `sha256` of the resolved recipe, and facts such as steps and seed.
         onnx: date and code of the export, where there are ONNX files.
         evaluation: scores, and the data they were measured on.
-        code: version of wav2small and, in a checkout, its commit ("-dirty" if files were changed).
+        code: version of wav2small and, in a checkout, its commit; where files were changed, `diff` is the SHA-256 of
+            `git diff HEAD`. Older files say "-dirty" after the commit instead.
         date: UTC, ISO 8601.
         licence: SPDX id that follows from the links; not an argument.
 

@@ -3,6 +3,7 @@
 import io
 import random as python_random
 import warnings
+from typing import Literal
 
 import audiomentations
 import numpy as np
@@ -12,7 +13,10 @@ import soxr
 from wav2small.models.adv import SAMPLING_RATE
 
 from ..recipe import Augmentation
+from .voice import change_voice
 
+FADE = 320  # samples: 20 ms, from one voice to the next
+PAUSE = 160  # samples of the frames that a pause is looked for in
 CODECS = (("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"), ("OGG", "VORBIS"), ("WAV", "ULAW"))  # of libsndfile
 COMPRESSION = (0.3, 0.9)  # 0: the largest files, 1: the smallest; not every codec goes to the ends
 
@@ -20,7 +24,7 @@ COMPRESSION = (0.3, 0.9)  # 0: the largest files, 1: the smallest; not every cod
 class Augment:
     """The augmentation of a recipe; the same random generator gives the same changes.
 
-    Speed and the mixing of clips are ours, codecs are those of libsndfile, the rest is `audiomentations`. The changes
+    Changes of the voice and mixing are ours, codecs are those of libsndfile, the rest is `audiomentations`. The changes
     of a recording follow the path of a sound: room, microphone, line, noise, clipping, codec, level.
     """
 
@@ -49,28 +53,38 @@ class Augment:
             steps.append(audiomentations.ClippingDistortion(0, 30, p=settings.clipping))
         self._path = audiomentations.Compose(steps)
 
-    def draws_mix(self, random: np.random.Generator) -> bool:
-        """Draw whether a second clip is added."""
-        return bool(random.random() < self.settings.mix)
+    def draw_second(self, random: np.random.Generator) -> Literal["join", "mix"] | None:
+        """Draw whether a second clip is added, and how."""
+        drawn = random.random()
+        if drawn < self.settings.join:
+            return "join"
+        return "mix" if drawn < self.settings.join + self.settings.mix else None
 
-    def change_clip(self, clip: np.ndarray, other: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
-        """Change what the teacher must label: speed, and the clip `other` that is mixed in.
+    def change_voice(self, clip: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Change voice and speed of a clip.
 
         Args:
             clip: (samples,).
-            other: (any number of samples,), or None.
             random: where the changes are drawn from.
 
         Returns:
             (samples,) or fewer: where a slower speed makes the clip longer, its end is cut.
         """
         settings, samples = self.settings, len(clip)
+        if settings.voice.probability:
+            clip = change_voice(clip, settings.voice, random)[:samples]
         if settings.speed and random.random() < settings.speed:
             factor = np.exp(random.uniform(*np.log(settings.speed_range)))
             clip = soxr.resample(clip, SAMPLING_RATE * factor, SAMPLING_RATE, quality="MQ")[:samples]
-        if other is not None:
-            clip = clip + fit(other, clip, random.uniform(*settings.mix_snr_db), random)
         return np.asarray(clip, np.float32)
+
+    def add_second(
+        self, clip: np.ndarray, other: np.ndarray, how: Literal["join", "mix"], random: np.random.Generator
+    ) -> np.ndarray:
+        """Add a second clip, of any length, to a clip (samples,): beneath it, or after its first part."""
+        if how == "join":
+            return joined(clip, other, random)
+        return np.asarray(clip + fit(other, clip, random.uniform(*self.settings.mix_snr_db), random), np.float32)
 
     def change_recording(self, clip: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Change a clip (samples,) as rooms, microphones and lines do; the length stays."""
@@ -87,6 +101,20 @@ class Augment:
         if settings.level and random.random() < settings.level:
             clip = clip * np.float32(10 ** (random.uniform(*settings.level_db) / 20))
         return clip
+
+
+def joined(clip: np.ndarray, other: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Let another voice go on where a clip (samples,) pauses: each has about half; their levels are made equal."""
+    start, end = len(clip) * 3 // 10, len(clip) * 7 // 10
+    frames = clip[start : start + (end - start) // PAUSE * PAUSE].reshape(-1, PAUSE)
+    if len(frames) < 2 or len(other) < FADE or start < FADE:
+        return clip
+    cut = start + PAUSE * int(np.argmin(np.square(frames).mean(axis=1) * random.uniform(0.5, 2, len(frames))))
+    level = np.sqrt(np.square(clip).mean() / max(float(np.square(other).mean()), 1e-9))
+    first, second = clip[:cut].copy(), other[: len(clip) - cut + FADE] * np.float32(level)
+    ramp = np.linspace(0, 1, FADE, dtype=np.float32)
+    first[-FADE:] = first[-FADE:] * ramp[::-1] + second[:FADE] * ramp
+    return np.concatenate([first, second[FADE:]])
 
 
 def fit(other: np.ndarray, clip: np.ndarray, snr_db: float, random: np.random.Generator) -> np.ndarray:

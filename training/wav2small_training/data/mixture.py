@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from datasets.distributed import split_dataset_by_node
 
-from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
+from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
 from .augment import Augment
 from .corpora import label, open_rows, row_id, waveform
+from .speech import detect_speech, speech_share
 
 BLOCK = 256  # rows that are shuffled among themselves, besides the order of the shards
 FAIR_SAMPLE = 50  # items before the share of bad ones is judged
@@ -70,9 +71,10 @@ class Shuffled:
 class Mixture(torch.utils.data.IterableDataset):
     """An endless stream of clips from weighted corpora, cropped and augmented, for one process of the training.
 
-    A clip is `input_values` (samples,), the recording that a student trains on; `teacher_values` (samples,), what the
-    teacher labels, or None where it is the recording; `target` (3,) where the clip has one; `source`, `id`; `skipped`,
-    the bad items before it.
+    A clip is `recordings`, one or more waveforms (samples,) that a student trains on; `teacher_values` (samples,), what
+    the teacher labels, or None where it is the recording; `target` (3,) where the clip has one of its own, NaN where
+    nobody speaks in its corpus; `is_speech`, whether somebody does; `speech`, the share of the clip, or NaN; `source`,
+    `id`; `skipped`, the bad items before it.
 
     Each clip has `input_values` and `heard_values` (what the student and the teacher hear: (samples,) float32),
     `source`, `id`, `target` ((3,) or None) and `skipped`, the count of bad items before it. What is drawn depends on
@@ -85,6 +87,7 @@ class Mixture(torch.utils.data.IterableDataset):
         augment: the random changes of a clip.
         teacher_labels: looks a clip up by corpus and id: (start in s, (3,) label) of each of its windows.
         max_bad_share: share of bad items above which the stream stops with an error.
+        measure_speech: whether the share of speech is measured where a corpus does not tell it.
         rank: of this process.
         world: number of processes.
     """
@@ -97,13 +100,15 @@ class Mixture(torch.utils.data.IterableDataset):
         augment: Augment | None = None,
         teacher_labels: Callable[[str, str], list[tuple[float, np.ndarray]]] | None = None,
         max_bad_share: float = 0.05,
+        measure_speech: bool = False,
         rank: int = 0,
         world: int = 1,
     ):
         self.corpora, self.seed = list(corpora), seed
         self.shortest, self.longest = (round(seconds * SAMPLING_RATE) for seconds in crop_range)
         self.augment, self.teacher_labels, self.max_bad_share = augment, teacher_labels, max_bad_share
-        self.rank, self.world = rank, world
+        self.measure_speech, self.rank, self.world = measure_speech, rank, world
+        self._spoken: dict[tuple[str, str], np.ndarray] = {}  # of each recording: the detector is slow
         self._sources: list[Shuffled] = []
         self._state: dict[str, Any] = {"draws": 0, "items": 0, "bad": 0, "sources": None}
 
@@ -130,15 +135,35 @@ class Mixture(torch.utils.data.IterableDataset):
             self._state["draws"] += 1
             bad = self._state["bad"]
             clean, item = self._draw(streams, weights, random)
-            recording = clean
+            recordings, teacher_values = [clean], None
             if self.augment is not None:
-                other = self._draw(streams, weights, random)[0] if self.augment.draws_mix(random) else None
-                clean = self.augment.change_clip(clean, other, random)
-                recording = self.augment.change_recording(clean, random)
+                if item["is_speech"]:
+                    clean = self._change(clean, item, streams, weights, random)
+                recordings = [
+                    self.augment.change_recording(clean, random) for _ in range(self.augment.settings.recordings)
+                ]
+                teacher_values = clean if self.augment.settings.teacher_input == "clean" else None
             skipped = self._state["bad"] - bad
-            separate = self.augment is not None and self.augment.settings.teacher_input == "clean"
-            teacher_values = clean if separate else None
-            yield {"input_values": recording, "teacher_values": teacher_values, "skipped": skipped, **item}
+            yield {"recordings": recordings, "teacher_values": teacher_values, "skipped": skipped, **item}
+
+    def _change(
+        self,
+        clip: np.ndarray,
+        item: dict[str, Any],
+        streams: list[Iterator[dict[str, Any]]],
+        weights: np.ndarray,
+        random: np.random.Generator,
+    ) -> np.ndarray:
+        """Change the voice of a clip and add a second clip, as drawn; update its share of speech."""
+        assert self.augment is not None
+        how = self.augment.draw_second(random)
+        clip = self.augment.change_voice(clip, random)
+        if how is None:
+            return clip
+        other, second = self._draw(streams, weights, random)
+        shares = item["speech"], second["speech"]
+        item["speech"] = sum(shares) / 2 if how == "join" else 1 - (1 - shares[0]) * (1 - shares[1])
+        return self.augment.add_second(clip, other, how, random)
 
     def _draw(
         self, streams: list[Iterator[dict[str, Any]]], weights: np.ndarray, random: np.random.Generator
@@ -155,21 +180,37 @@ class Mixture(torch.utils.data.IterableDataset):
                 piece = samples[start : start + length]
                 if len(piece) < round(LEAST_SECONDS * SAMPLING_RATE):
                     raise Wav2SmallError(f"{name} is shorter than {LEAST_SECONDS} s")
-                return piece, {"source": corpus.source, "id": name, "target": target}
+                speech = self._speech(corpus, row, name, samples, start, len(piece))
+                facts = {"source": corpus.source, "id": name, "is_speech": corpus.speech, "speech": speech}
+                return piece, {**facts, "target": target}
             except Wav2SmallError as error:
                 self._state["bad"] += 1
                 items, bad = self._state["items"], self._state["bad"]
                 if items >= FAIR_SAMPLE and bad > self.max_bad_share * items:
                     raise Wav2SmallError(f"{bad} of {items} items are bad, the last of them: {error}") from None
 
+    def _speech(
+        self, corpus: Corpus, row: dict[str, Any], name: str, samples: np.ndarray, start: int, length: int
+    ) -> float:
+        """Share of speech of a crop: told by the corpus, measured, or NaN."""
+        if not corpus.speech:
+            return 0.0
+        if row.get("speech") is not None:
+            return float(row["speech"])
+        if not self.measure_speech:
+            return np.nan
+        if (corpus.source, name) not in self._spoken:
+            self._spoken[corpus.source, name] = detect_speech(samples)
+        return speech_share(self._spoken[corpus.source, name], start, length)
+
     def _crop(
         self, samples: int, corpus: Corpus, row: dict[str, Any], name: str, random: np.random.Generator
     ) -> tuple[int, int, np.ndarray | None]:
         """First sample and length of a crop, and its target where the clip has one already."""
-        if self.teacher_labels is None:
+        if self.teacher_labels is None or not corpus.speech:
             length = int(random.integers(self.shortest, self.longest + 1))
             start = int(random.integers(max(1, samples - length + 1)))
-            return start, length, label(row, corpus) if corpus.labelled else None
+            return start, length, own_target(row, corpus)
         windows = self.teacher_labels(corpus.source, name)
         if not windows:
             raise Wav2SmallError(f"{name} has no teacher label")
@@ -177,30 +218,47 @@ class Mixture(torch.utils.data.IterableDataset):
         return round(begin * SAMPLING_RATE), self.longest, target
 
 
+def own_target(row: dict[str, Any], corpus: Corpus) -> np.ndarray | None:
+    """The target that a clip has without a teacher: its label, or NaN where nobody speaks."""
+    if not corpus.speech:
+        return np.full(len(LABELS), np.nan, np.float32)
+    if isinstance(corpus.labels, tuple) and row.get("speech") == 0:  # rendered; NaN where its corpus has no speech
+        return np.array([row[column] for column in corpus.labels], np.float32)
+    return label(row, corpus) if corpus.labelled else None
+
+
+def pad_clips(clips: Sequence[np.ndarray], samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put clips, each (up to `samples`,), into a batch: values and mask, both (batch, samples)."""
+    values, mask = torch.zeros(len(clips), samples), torch.zeros(len(clips), samples, dtype=torch.long)
+    for i, clip in enumerate(clips):
+        values[i, : len(clip)] = torch.from_numpy(clip)
+        mask[i, : len(clip)] = 1
+    return values, mask
+
+
 def collate(clips: list[dict[str, Any]], samples: int) -> dict[str, Any]:
     """Pad clips to one batch.
 
     Returns:
         `input_values` and `attention_mask` (batch, samples), `teacher_values` (batch, samples; what a teacher labels,
-        where that is not the same), `target` (batch, 3) or None, `ids`, `skipped`.
+        where that is not the same), `target` (batch, 3; NaN where it is not known), `speech` (batch,), the share of
+        speech or NaN, `is_speech` (batch,), `ids`, `skipped`.
     """
-    values = torch.zeros(len(clips), samples)
-    separate = any(clip.get("teacher_values") is not None for clip in clips)
-    teacher_values = torch.zeros(len(clips), samples) if separate else values
-    mask = torch.zeros(len(clips), samples, dtype=torch.long)
+    values, mask = pad_clips([clip["recordings"][0] for clip in clips], samples)
+    teacher_values = values
+    if any(clip["teacher_values"] is not None for clip in clips):
+        teacher_values, _ = pad_clips([clip["teacher_values"] for clip in clips], samples)
+    target = torch.full((len(clips), len(LABELS)), torch.nan)
     for i, clip in enumerate(clips):
-        length = len(clip["input_values"])
-        values[i, :length] = torch.from_numpy(clip["input_values"])
-        mask[i, :length] = 1
-        if separate:
-            teacher_values[i, :length] = torch.from_numpy(clip["teacher_values"])
-    targets = [clip["target"] for clip in clips]
+        if clip["target"] is not None:
+            target[i] = torch.from_numpy(clip["target"])
     return {
         "input_values": values,
         "attention_mask": mask,
         "teacher_values": teacher_values,
-        "target": None if targets[0] is None else torch.from_numpy(np.stack(targets)).float(),
-        "sources": [clip.get("source") for clip in clips],
+        "target": target,
+        "speech": torch.tensor([clip["speech"] for clip in clips], dtype=torch.float32),
+        "is_speech": torch.tensor([clip["is_speech"] for clip in clips]),
         "ids": [clip["id"] for clip in clips],
         "skipped": sum(clip["skipped"] for clip in clips),
     }

@@ -73,7 +73,7 @@ def annotate(recipe: Recipe, out: Path) -> int:
     origin = provenance.of_teacher_labels(recipe)
     half = "bf16" if torch.cuda.is_available() and recipe.precision == "no" else recipe.precision
     accelerator = Accelerator(mixed_precision=half)
-    keys = {corpus.model_dump_json(exclude={"weight"}): corpus for corpus in recipe.all_corpora}
+    keys = {corpus.model_dump_json(exclude={"weight"}): corpus for corpus in recipe.spoken_corpora}
     settings = {
         "teacher": recipe.teacher,
         "crop_seconds": recipe.crop_range[1],

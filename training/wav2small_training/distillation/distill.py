@@ -18,7 +18,7 @@ import typer
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from rich.progress import TextColumn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
@@ -32,10 +32,12 @@ from wav2small.provenance.provenance import Provenance, write_provenance
 from ..data import provenance
 from ..data.augment import Augment
 from ..data.mixture import Mixture, collate
-from ..recipe import MixtureRecipe, Recipe
+from ..data.rendered import RenderedClips, is_rendered
+from ..recipe import Augmentation, MixtureRecipe, Recipe
 from ..recipe_file import load_recipe
 from ..run_folder import open_run
 from . import loop_state
+from .ema import ema_update
 from .loop_state import LoopState
 from .losses import DistillationLoss
 from .progress import progress
@@ -81,8 +83,8 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     schedule = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, recipe.steps)
     student, optimizer = accelerator.prepare(student, optimizer)
     plain = accelerator.unwrap_model(student, keep_torch_compile=False)
-    average = AveragedModel(plain, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)
-    objective = DistillationLoss(recipe.loss.ccc, recipe.loss.l2, accelerator)
+    average = AveragedModel(plain, multi_avg_fn=ema_update(settings.ema_decay), use_buffers=True)
+    objective = DistillationLoss(recipe.loss, accelerator)
     state = LoopState()
     accelerator.register_for_checkpointing(state, average, schedule)
     if saved:
@@ -108,8 +110,8 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
                 break
             batch = to_device(next(stream), accelerator.device)
             student.train()
-            predictions = student(batch["input_values"], batch["attention_mask"]).logits
-            loss = objective(predictions, targets(batch))
+            output = student(batch["input_values"], batch["attention_mask"])
+            loss = objective(output.logits, targets(batch), getattr(output, "speech", None), batch["speech"])
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(student.parameters(), settings.gradient_clip)
             optimizer.step()
@@ -150,7 +152,7 @@ def make_student(recipe: Recipe) -> torch.nn.Module:
     return student.to(memory_format=torch.channels_last)
 
 
-def make_mixture(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerator) -> Mixture:
+def make_mixture(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerator, measure_speech: bool) -> Mixture:
     """The stream of a recipe's training clips; each process has its own share."""
     return Mixture(
         recipe.corpora,
@@ -159,14 +161,20 @@ def make_mixture(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerat
         Augment(recipe.augmentation),
         targets.teacher_labels,
         recipe.max_bad_share,
+        measure_speech,
         accelerator.process_index,
         accelerator.num_processes,
     )
 
 
-def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
-    """The mixture in batches, decoded and augmented by worker processes."""
-    mixture = make_mixture(recipe, targets, accelerator)
+def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader | RenderedClips:
+    """The mixture in batches: rendered before, or decoded and augmented by worker processes."""
+    if all(map(is_rendered, recipe.corpora)) and recipe.augmentation == Augmentation():
+        return RenderedClips(recipe, accelerator.process_index, accelerator.num_processes)
+    if recipe.balance:
+        raise Wav2SmallError(f"{recipe.name}: balance needs rendered mixtures without augmentation: see wav2small mix")
+    predicts_speech = recipe.student.model == "tcn_adv" and recipe.loss.speech > 0
+    mixture = make_mixture(recipe, targets, accelerator, predicts_speech)
     with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
         warnings.simplefilter("ignore", UserWarning)
         return StatefulDataLoader(
@@ -183,9 +191,10 @@ def validate(
     """Score the student, write its score down, and save it where it is the best so far."""
     if state.history and state.history[-1]["step"] == state.step:  # before the run was stopped
         return
-    scores = validation.score(student)
+    scores, speech_error = validation.score(student)
     mean = sum(scores) / len(scores)
-    state.history.append({"step": state.step, "loss": state.loss, "ccc": scores})
+    entry = {"step": state.step, "loss": state.loss, "ccc": scores}
+    state.history.append(entry if speech_error is None else {**entry, "speech_error": speech_error})
     with whole_file(out / "history.json") as temporary:
         temporary.write_text(json.dumps(state.history, indent=1) + "\n", encoding="utf-8")
     if mean > state.best:
@@ -200,6 +209,8 @@ def save_student(student: PreTrainedModel, folder: Path, origin: Provenance, sta
     student.save_pretrained(new)
     scored = state.history[-1]
     figures = {"step": scored["step"], "ccc_to_targets": dict(zip(LABELS, scored["ccc"], strict=True))}
+    if "speech_error" in scored:
+        figures["speech_error"] = scored["speech_error"]
     write_provenance(replace(origin, evaluation=figures), new)
     replace_folder(new, folder)
 

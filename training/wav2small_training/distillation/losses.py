@@ -3,6 +3,8 @@
 import torch
 from accelerate import Accelerator
 
+from ..recipe import Loss
+
 
 def ccc_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """1 - concordance correlation (Lin 1989), the mean over the dimensions.
@@ -35,21 +37,56 @@ def gather_with_gradient(value: torch.Tensor, accelerator: Accelerator) -> torch
     return torch.cat(parts)
 
 
-class DistillationLoss:
-    """`ccc` * (1 - CCC) + `l2` * mean squared error, both over the global batch.
+def speech_loss(predicted: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy of the share of speech; `torch` refuses its own in mixed precision.
 
     Args:
-        ccc: weight of the first.
-        l2: weight of the second.
+        predicted: (clips,), 0..1.
+        share: (clips,), 0..1.
+    """
+    predicted = predicted.clamp(1e-6, 1 - 1e-6)
+    return -(share * predicted.log() + (1 - share) * (1 - predicted).log()).mean()
+
+
+class DistillationLoss:
+    """`ccc` * (1 - CCC) + `l2` * mean squared error + `speech` * binary cross-entropy, over the global batch.
+
+    Clips count where they have a target, and where they have a share of speech.
+
+    Args:
+        weights: of the three.
         accelerator: of the run.
     """
 
-    def __init__(self, ccc: float, l2: float, accelerator: Accelerator):
-        self.ccc, self.l2, self.accelerator = ccc, l2, accelerator
+    def __init__(self, weights: Loss, accelerator: Accelerator):
+        self.weights, self.accelerator = weights, accelerator
 
-    def __call__(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss to run backward from, for (batch, 3) of this process; its value is `num_processes` times the loss."""
+    def __call__(
+        self,
+        prediction: torch.Tensor,
+        target: torch.Tensor,
+        speech: torch.Tensor | None = None,
+        share: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Loss to run backward from, for the clips of this process; its value is `num_processes` times the loss.
+
+        Args:
+            prediction: (batch, 3).
+            target: (batch, 3), NaN where it is not known.
+            speech: (batch, 1), the predicted share of speech, from students that have one.
+            share: (batch,), the share of speech, NaN where it is not known.
+        """
         prediction = gather_with_gradient(prediction.float(), self.accelerator)
         target = self.accelerator.gather(target.float())
-        loss = self.ccc * ccc_loss(prediction, target) + self.l2 * (prediction - target).square().mean()
+        known = ~target.isnan().any(dim=1)
+        loss = 0 * prediction.sum()
+        if known.sum() > 1:
+            difference = (prediction[known] - target[known]).square().mean()
+            loss = loss + self.weights.ccc * ccc_loss(prediction[known], target[known]) + self.weights.l2 * difference
+        if speech is not None and share is not None:
+            speech = gather_with_gradient(speech[:, 0].float(), self.accelerator)
+            share = self.accelerator.gather(share)
+            known = ~share.isnan()
+            loss = loss + (self.weights.speech * speech_loss(speech[known], share[known]) if known.any() else 0)
+            loss = loss + 0 * speech.sum()  # data parallelism wants a gradient of every output
         return loss * self.accelerator.num_processes

@@ -35,8 +35,9 @@ from .targets import Targets, label_clips
 SHARD = 512  # clips of a shard: what is lost at most when a run is killed
 POOL = 64  # clips that the teacher labels together, in batches of similar length
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+COLUMNS = (*LABELS, "speech")
 SCHEMA = pa.schema(
-    [("source", pa.string()), ("id", pa.string()), ("audio", AUDIO), *((name, pa.float32()) for name in LABELS)]
+    [("source", pa.string()), ("id", pa.string()), ("audio", AUDIO), *((name, pa.float32()) for name in COLUMNS)]
 )
 
 
@@ -73,15 +74,15 @@ def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
         total += written.num_rows
         position = torch.load(io.BytesIO(written.metadata[b"position"]), weights_only=False)  # written below
         loader.load_state_dict(position)
+    each = recipe.augmentation.recordings
     stream = iter(loader) if total < clips else iter(())
     with progress(ClipsPerSecond()) as bar:
         task = bar.add_task(recipe.name, total=max(clips, total), completed=total)
         while total < clips:
             rows: list[dict[str, Any]] = []
-            while len(rows) < min(SHARD, clips - total):
-                pool = list(islice(stream, min(POOL, min(SHARD, clips - total) - len(rows))))
-                rows += labelled(pool, targets)
-                bar.advance(task, len(pool))
+            while (missing := min(SHARD, clips - total) - len(rows)) > 0:
+                rows += labelled(list(islice(stream, min(POOL, -(-missing // each)))), targets)
+                bar.update(task, completed=total + len(rows))
             content = io.BytesIO()
             torch.save(loader.state_dict(), content)
             table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"position": content.getvalue()})
@@ -98,7 +99,7 @@ def make_loader(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerato
     with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
         warnings.simplefilter("ignore", UserWarning)
         return StatefulDataLoader(
-            make_mixture(recipe, targets, accelerator),
+            make_mixture(recipe, targets, accelerator, measure_speech=True),
             batch_size=None,
             collate_fn=encoded,
             num_workers=recipe.workers,
@@ -107,25 +108,26 @@ def make_loader(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerato
 
 
 def encoded(clip: dict[str, Any]) -> dict[str, Any]:
-    """Encode a clip of the mixture as FLAC, and keep the waveform that the teacher labels."""
-    heard = clip["teacher_values"]
-    values = clip["input_values"]
-    return {**clip, "input_values": flac(values), "teacher_values": values if heard is None else heard}
+    """Encode the recordings of a clip as FLAC, and keep the waveform that the teacher labels."""
+    values = clip["recordings"][0] if clip["teacher_values"] is None else clip["teacher_values"]
+    return {**clip, "recordings": [flac(samples) for samples in clip["recordings"]], "teacher_values": values}
 
 
 def labelled(clips: list[dict[str, Any]], targets: Targets) -> list[dict[str, Any]]:
-    """One row for each clip: its audio as FLAC, and its target."""
-    if targets.teacher is None:
-        values = [clip["target"] for clip in clips]
-    else:
-        waveforms = [clip["teacher_values"] for clip in clips]
-        values = list(label_clips(targets.teacher, waveforms, targets.accelerator)[0])
+    """One row for each recording of some clips: its audio, its target, and its share of speech."""
+    unlabelled = [clip for clip in clips if clip["target"] is None]
+    if targets.teacher is not None and unlabelled:
+        waveforms = [clip["teacher_values"] for clip in unlabelled]
+        predictions, _ = label_clips(targets.teacher, waveforms, targets.accelerator)
+        for clip, prediction in zip(unlabelled, predictions, strict=True):
+            clip["target"] = prediction
     rows = []
-    for clip, value in zip(clips, values, strict=True):
-        audio = {"bytes": clip["input_values"], "path": f"{clip['id']}.flac"}
+    for clip in clips:
         source = Path(clip["source"]).name  # the path of a folder would say something of the machine
-        label = dict(zip(LABELS, value.tolist(), strict=True))
-        rows.append({"source": source, "id": clip["id"], "audio": audio, **label})
+        label = dict(zip(COLUMNS, [*clip["target"].tolist(), clip["speech"]], strict=True))
+        for recording in clip["recordings"]:
+            audio = {"bytes": recording, "path": f"{clip['id']}.flac"}
+            rows.append({"source": source, "id": clip["id"], "audio": audio, **label})
     return rows
 
 

@@ -9,7 +9,10 @@ from wav2small.cli.plot import COLORS
 from wav2small.models.adv import LABELS
 
 from ..recipe import Recipe
+from .ema import share_of_start
 from .loop_state import LoopState
+
+LARGEST_START = 0.05  # share of the first weights in the average that a report says nothing about
 
 
 def write_report(recipe: Recipe, state: LoopState) -> None:
@@ -33,6 +36,13 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
         loss = "" if entry["loss"] is None else f"{entry['loss']:.3f}"
         lines.append(f"| {entry['step']} | {scores} | {loss} |")
     lines += ["", "![CCC to the targets](curve.png)", ""]
+    start = share_of_start(state.step, recipe.optimizer.ema_decay)
+    if start > LARGEST_START:
+        lines += [
+            f"**{start:.0%} of the averaged weights are those of the first step**: train longer, or lower "
+            f"optimizer.ema_decay ({recipe.optimizer.ema_decay:g}).",
+            "",
+        ]
     with whole_file(out / "curve.png") as temporary:
         curve(state).savefig(temporary, dpi=120)
     with whole_file(out / "report.md") as temporary:

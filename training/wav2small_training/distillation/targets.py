@@ -13,8 +13,8 @@ from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 from wav2small.models.modeling_adv_teacher import AdvTeacherOutput
 
-from ..data.corpora import label, open_rows, row_id, waveform
-from ..data.mixture import collate
+from ..data.corpora import open_rows, row_id, waveform
+from ..data.mixture import collate, own_target, pad_clips
 from ..metrics import ccc
 from ..recipe import MixtureRecipe, Recipe
 from .teacher_labels import TeacherLabels
@@ -32,13 +32,13 @@ class Targets:
 
     @torch.no_grad()
     def __call__(self, batch: dict[str, Any]) -> torch.Tensor:
-        """Give (batch, 3): arousal, dominance, valence, not clipped."""
+        """Give (batch, 3): arousal, dominance, valence, not clipped; NaN for clips without speech."""
+        target: torch.Tensor = batch["target"]
         if self.teacher is None:
-            target: torch.Tensor = batch["target"]
             return target
         with self.accelerator.autocast():
             logits: torch.Tensor = self.teacher(batch["teacher_values"], batch["attention_mask"]).logits
-        return logits.float()
+        return logits.float().masked_fill(~batch["is_speech"][:, None], torch.nan)
 
 
 def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Module:
@@ -97,10 +97,7 @@ def label_clips(
     found: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     for first in range(0, len(clips), BATCH):
         chosen = by_length[first : first + BATCH]
-        batch = collate(
-            [{"input_values": clips[i], "id": "", "target": None, "skipped": 0} for i in chosen], len(clips[chosen[-1]])
-        )
-        values, mask = batch["input_values"], batch["attention_mask"]
+        values, mask = pad_clips([clips[i] for i in chosen], len(clips[chosen[-1]]))
         with accelerator.autocast():
             output = teacher(values.to(accelerator.device), mask.to(accelerator.device))
         members = getattr(output, "member_logits", output.logits[:, None])
@@ -120,29 +117,47 @@ class ValidationSet:
         for corpus in recipe.validation.corpora:
             first = len(clips)
             for row in open_rows(corpus).take(share):
-                name, start = row_id(row, corpus), 0
-                target = label(row, corpus) if corpus.labelled else None
-                if targets.teacher_labels:
+                name, start, target = row_id(row, corpus), 0, own_target(row, corpus)
+                if targets.teacher_labels and corpus.speech:
                     windows = targets.teacher_labels(corpus.source, name)
                     if not windows:
                         raise Wav2SmallError(f"{name} of {corpus.source} has no teacher label: annotate it too")
                     start, target = round(windows[0][0] * SAMPLING_RATE), windows[0][1]
                 piece = waveform(row, corpus)[start : start + crop]
-                clips.append({"input_values": piece, "id": name, "target": target, "skipped": 0})
+                speech = row.get("speech") if corpus.speech else 0.0
+                facts = {"is_speech": corpus.speech, "speech": np.nan if speech is None else speech}
+                facts |= {"teacher_values": None, "id": name, "skipped": 0}
+                clips.append({"recordings": [piece], "target": target, **facts})
             if len(clips) == first:
                 raise Wav2SmallError(f"{corpus.source} has no clips for the validation: see the recipe")
             self.parts.append(slice(first, len(clips)))
         self.batches = [to_device(collate(clips[i : i + 32], crop), device) for i in range(0, len(clips), 32)]
         self.targets = torch.cat([targets(batch) for batch in self.batches]).cpu().numpy()
+        if np.isnan(self.targets).any(axis=1).all():
+            raise Wav2SmallError("no clip of the validation has a target: give it a corpus of speech")
 
     @torch.inference_mode()
-    def score(self, student: torch.nn.Module) -> list[float]:
-        """CCC of a student to the targets (A, D, V), on that corpus of the validation where its mean is lowest."""
+    def score(self, student: torch.nn.Module) -> tuple[list[float], float | None]:
+        """Score a student.
+
+        Returns:
+            CCC to the targets (A, D, V), on that corpus of the validation where its mean is lowest; and the mean
+            absolute error of the share of speech, where the student predicts it and clips have it.
+        """
         student.eval()
-        inputs = [(batch["input_values"], batch["attention_mask"]) for batch in self.batches]
-        predictions = torch.cat([student(*pair).logits.float() for pair in inputs]).cpu().numpy()
-        scores = [ccc(predictions[part], self.targets[part]) for part in self.parts]
-        return [round(float(value), 4) for value in min(scores, key=np.mean)]
+        outputs = [student(batch["input_values"], batch["attention_mask"]) for batch in self.batches]
+        predictions = torch.cat([output.logits.float() for output in outputs]).cpu().numpy()
+        scores = []
+        for part in self.parts:
+            known = ~np.isnan(self.targets[part]).any(axis=1)
+            if known.any():
+                scores.append(ccc(predictions[part][known], self.targets[part][known]))
+        error = None
+        shares = torch.cat([batch["speech"] for batch in self.batches])
+        if getattr(outputs[0], "speech", None) is not None and not shares.isnan().all():
+            predicted = torch.cat([output.speech[:, 0].float() for output in outputs])
+            error = round(float((predicted - shares).abs().nanmean()), 4)
+        return [round(float(value), 4) for value in min(scores, key=np.mean)], error
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
