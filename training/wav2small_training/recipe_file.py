@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from wav2small.models.errors import Wav2SmallError
 
-from .recipe import HeadRecipe, MixtureRecipe, Recipe
+from .head_recipe import HeadRecipe
+from .recipe import MixtureRecipe, Recipe
 
 BASE = "base"  # key that names the recipe that a recipe builds on, relative to its own file
 Kind = TypeVar("Kind", MixtureRecipe, Recipe, HeadRecipe)

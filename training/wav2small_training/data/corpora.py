@@ -64,9 +64,9 @@ def clip_count(corpus: Corpus) -> int | None:
     if corpus.where or corpus.source.endswith(".tar"):
         return None
     if corpus.source.endswith(".parquet"):
-        return sum(parquet.read_metadata(file).num_rows for file in _files(corpus.source))
+        return sum(int(parquet.read_metadata(file).num_rows) for file in _files(corpus.source))
     splits = open_rows(corpus).info.splits
-    return splits[corpus.split].num_examples if splits and corpus.split in splits else None
+    return int(splits[corpus.split].num_examples) if splits and corpus.split in splits else None
 
 
 def row_id(row: dict[str, Any], corpus: Corpus) -> str:

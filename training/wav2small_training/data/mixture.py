@@ -68,7 +68,7 @@ class Shuffled:
             rows = split_dataset_by_node(open_rows(self.corpus), self.consumer, self.consumers)
 
 
-class Mixture(torch.utils.data.IterableDataset):
+class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
     """An endless stream of clips from weighted corpora, cropped and augmented, for one process of the training.
 
     A clip is `recordings`, one or more waveforms (samples,) that a student trains on; `teacher_values` (samples,), what

@@ -12,7 +12,8 @@ from wav2small.hub import hub_error
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
 
-from ..recipe import Augmentation, Corpus, HeadRecipe, MixtureRecipe, Recipe
+from ..head_recipe import HeadRecipe
+from ..recipe import Augmentation, Corpus, MixtureRecipe, Recipe
 from .corpora import clip_count, is_local, open_rows
 
 NORMS = Link(
@@ -82,9 +83,8 @@ def of_head(recipe: HeadRecipe) -> Provenance:
 def facts(recipe: MixtureRecipe | HeadRecipe) -> dict[str, Any]:
     """Name and hash of a recipe, and how much audio there is in a step; the hash is that of the saved `recipe.yaml`."""
     digest = hashlib.sha256(recipe.to_yaml().encode()).hexdigest()
-    values = recipe.model_dump(mode="json")
-    amounts = {name: values[name] for name in ("steps", "batch", "crop_seconds", "seed") if name in values}
-    return {"name": recipe.name, "sha256": digest, **amounts}
+    values: dict[str, Any] = recipe.model_dump(mode="json", include={"steps", "batch", "crop_seconds", "seed"})
+    return {"name": recipe.name, "sha256": digest, **values}
 
 
 def teachers(recipe: MixtureRecipe) -> list[Link]:
@@ -179,7 +179,7 @@ def corpus(source: Corpus, use: str) -> Link:
 def duration(path: str) -> float:
     """Length of a recording in s; 0 for one that cannot be read, which training skips as well."""
     try:
-        return soundfile.info(path).duration
+        return float(soundfile.info(path).duration)
     except soundfile.LibsndfileError:
         return 0.0
 

@@ -55,7 +55,10 @@ class RenderedClips:
         self.seed, self.batch, self.rank, self.world = recipe.seed, recipe.batch, rank, world
         self.longest = round(recipe.crop_range[1] * SAMPLING_RATE)
         self.clips: list[np.ndarray] = []  # each (samples,) int16, in a file
-        targets, shares, weights, bad = [], [], [], 0
+        targets: list[np.ndarray] = []
+        shares: list[float] = []
+        weights: list[float] = []
+        bad = 0
         for corpus in recipe.corpora:
             first = len(self.clips)
             for shard in track(_shards(corpus), f"decoding {corpus.source}", transient=True):
@@ -64,7 +67,9 @@ class RenderedClips:
                         bad += 1
                         continue
                     self.clips.append(clip)
-                    targets.append(own_target(row, corpus))
+                    target = own_target(row, corpus)
+                    assert target is not None  # see `is_rendered`
+                    targets.append(target)
                     share = row.get("speech") if corpus.speech else 0.0
                     shares.append(np.nan if share is None else share)
             weights += [corpus.weight / max(1, len(self.clips) - first)] * (len(self.clips) - first)

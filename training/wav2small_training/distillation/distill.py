@@ -142,7 +142,7 @@ def prepare_run(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerato
     return saved if resume else None
 
 
-def make_student(recipe: Recipe) -> torch.nn.Module:
+def make_student(recipe: Recipe) -> PreTrainedModel:
     """A student with random weights, or the checkpoint to go on from, in the memory layout that is fast on CPUs."""
     model_class = CLASSES[recipe.student.model]
     if recipe.student.start:

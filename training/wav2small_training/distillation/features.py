@@ -16,7 +16,8 @@ from wav2small.models.teacher_heads import PooledStatsHead
 
 from ..data.augment import Augment
 from ..data.corpora import label, open_rows, row_id, waveform
-from ..recipe import Corpus, HeadCorpus, HeadRecipe
+from ..head_recipe import HeadCorpus, HeadRecipe
+from ..recipe import Corpus
 from .head_fit import FeatureSet
 from .progress import progress
 

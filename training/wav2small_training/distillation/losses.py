@@ -79,7 +79,7 @@ class DistillationLoss:
         prediction = gather_with_gradient(prediction.float(), self.accelerator)
         target = self.accelerator.gather(target.float())
         known = ~target.isnan().any(dim=1)
-        loss = 0 * prediction.sum()
+        loss: torch.Tensor = 0 * prediction.sum()
         if known.sum() > 1:
             difference = (prediction[known] - target[known]).square().mean()
             loss = loss + self.weights.ccc * ccc_loss(prediction[known], target[known]) + self.weights.l2 * difference
@@ -87,6 +87,8 @@ class DistillationLoss:
             speech = gather_with_gradient(speech[:, 0].float(), self.accelerator)
             share = self.accelerator.gather(share)
             known = ~share.isnan()
-            loss = loss + (self.weights.speech * speech_loss(speech[known], share[known]) if known.any() else 0)
+            if known.any():
+                loss = loss + self.weights.speech * speech_loss(speech[known], share[known])
             loss = loss + 0 * speech.sum()  # data parallelism wants a gradient of every output
-        return loss * self.accelerator.num_processes
+        processes: int = self.accelerator.num_processes
+        return loss * processes

@@ -61,9 +61,10 @@ def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Modu
 def load_ours(source: str, kind: str) -> torch.nn.Module:
     """Load a checkpoint of one of our classes."""
     try:
-        return CLASSES[kind].from_pretrained(source)
+        model: torch.nn.Module = CLASSES[kind].from_pretrained(source)
     except (OSError, ValueError) as error:
         raise Wav2SmallError(f"the teacher {source} cannot be loaded: {str(error).splitlines()[0]}") from None
+    return model
 
 
 class Ensemble(torch.nn.Module):

@@ -21,8 +21,8 @@ from wav2small.provenance import licences
 from wav2small.provenance.provenance import Provenance, write_provenance
 
 from ..data import provenance
+from ..head_recipe import HeadRecipe
 from ..metrics import ccc, pearson
-from ..recipe import HeadRecipe
 from .features import feature_set, features
 from .head_fit import DEVIATION_SHARE, Head, Settings, calibrate, choose_penalty, fit, predict_unseen
 

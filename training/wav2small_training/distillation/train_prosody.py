@@ -109,7 +109,9 @@ def agreement(answer: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def scores(model: ProsodyAdvForAudioClassification, parts: list) -> dict[str, list[float]]:
+def scores(
+    model: ProsodyAdvForAudioClassification, parts: list[tuple[torch.Tensor, torch.Tensor]]
+) -> dict[str, list[float]]:
     """CCC and Pearson's r on held-out clips."""
     answers, targets = [], []
     for clips, target in parts:
