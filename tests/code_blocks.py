@@ -8,10 +8,11 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from processes import as_code, result
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -23,7 +24,7 @@ BLOCK = re.compile(
 RUN = """
 import contextlib, io, json, sys
 outputs, names = [], {"__name__": "__main__"}
-for code in json.load(sys.stdin):
+for code in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(code, "block", "exec"), names)
     outputs.append(printed.getvalue())
@@ -47,11 +48,7 @@ def blocks(page: Path, language: str) -> list[Block]:
 
 def run_python(page: Path) -> list[str]:
     """What each Python block of a page prints, run from the root of the project."""
-    command = [sys.executable, "-W", "ignore", "-c", RUN]
-    code = json.dumps([block.code for block in blocks(page, "python")])
-    done = subprocess.run(command, input=code, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, f"{page.name}: {done.stderr}"
-    return json.loads(done.stdout.splitlines()[-1])
+    return result(as_code, RUN, json.dumps([block.code for block in blocks(page, "python")]), folder=ROOT)
 
 
 def run_js(page: Path, node: str, modules: Path) -> list[str]:

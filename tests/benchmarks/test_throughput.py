@@ -1,11 +1,15 @@
 """The benchmark of the training measures what it says, on a corpus made here."""
 
+import time
+
 import pytest
 from conftest import write_corpus
 
 from wav2small.inference.predictor import BUNDLED
 from wav2small_training.benchmarks import throughput
 from wav2small_training.recipe import Recipe
+
+pytestmark = pytest.mark.timing
 
 
 @pytest.fixture
@@ -16,14 +20,27 @@ def recipe(tmp_path) -> Recipe:
     return Recipe.model_validate({**values, **settings})
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_loading_and_training_are_measured(recipe, monkeypatch, workers):
+def test_a_rate_is_clips_a_second(monkeypatch):
     monkeypatch.setattr(throughput, "SECONDS", 0.2)
-    assert throughput.loading(recipe, workers) > 1
-    assert throughput.training_step(recipe, 1, "cpu") > 1
+
+    def step() -> int:
+        time.sleep(0.01)
+        return 4
+
+    assert throughput.rate(step) == pytest.approx(400, rel=0.3)
+
+
+def test_loading_alone_and_training_alone_are_faster_than_the_command_that_does_both(recipe, monkeypatch):
+    monkeypatch.setattr(throughput, "SECONDS", 0.5)
+    whole = throughput.command(recipe, "distill", 1)
+    assert throughput.loading(recipe, 0) > whole
+    assert throughput.loading(recipe, 2) > whole
+    assert throughput.training_step(recipe, 1, "cpu") > whole
 
 
 @pytest.mark.parametrize("module", ["annotate", "distill"])
-def test_whole_commands_are_measured(recipe, module):
+def test_the_rate_of_a_command_leaves_out_the_start_of_its_processes(recipe, module):
     arguments = ["{folder}/labels"] if module == "annotate" else []
-    assert throughput.command(recipe, module, 1, *arguments) > 0.1
+    start = time.perf_counter()
+    rate = throughput.command(recipe, module, 1, *arguments)
+    assert rate > 8 / (time.perf_counter() - start), "8 clips are labelled, or trained on"

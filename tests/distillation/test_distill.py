@@ -177,6 +177,7 @@ def test_compiled_it_trains_and_saves_the_same_student(place):
         assert entry["ccc"] == pytest.approx(other["ccc"], abs=2e-3)
 
 
+@pytest.mark.slow
 def test_two_processes_train_like_one(place):
     long = {
         "steps": 60,

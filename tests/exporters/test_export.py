@@ -228,6 +228,7 @@ def test_formulas_and_integers_are_evaluated_once_when_a_file_is_loaded(exported
             assert not {"Range", "Cos", "Sin", "Exp", "Floor", "Mod"} & set(ran)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("kind", ["token", "gram"])
 def test_the_tuned_file_takes_at_most_0_85_times_as_long_as_the_untuned_one(kind, tmp_path):
     model = MODELS[kind]()

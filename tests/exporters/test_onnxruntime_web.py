@@ -11,7 +11,7 @@ from npm import node_with
 from students import student
 
 exporting = pytest.importorskip("wav2small_training.exporters.export", reason="ONNX export needs the extra [export]")
-pytestmark = pytest.mark.export
+pytestmark = [pytest.mark.export, pytest.mark.slow]
 
 WEB = ROOT / "tests" / "web"
 CLIPS, SAMPLES = 3, 24000

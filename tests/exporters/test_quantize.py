@@ -146,8 +146,13 @@ def graph(request, tmp_path_factory) -> onnx.ModelProto:
 CLIPS = [voice_like(1, seed=i) for i in range(8)]
 
 
-def test_8_bit_files_have_at_most_80_kb_and_4_bit_files_at_most_60_kb(graph):
-    small = {8: quantizing.eight_bit(graph, CLIPS), 4: quantizing.four_bit(graph, CLIPS)}
+@pytest.fixture(scope="module")
+def small(graph) -> dict[int, onnx.ModelProto]:
+    """The graph with weights of 8 and of 4 bits."""
+    return {8: quantizing.eight_bit(graph, CLIPS), 4: quantizing.four_bit(graph, CLIPS)}
+
+
+def test_8_bit_files_have_at_most_80_kb_and_4_bit_files_at_most_60_kb(graph, small):
     sizes = {bits: len(one.SerializeToString()) for bits, one in small.items()}
     if any(weight.array.shape[0] == 169 for weight in storing.weights(graph)):  # the paper's network
         assert sizes[8] <= 80_000 and sizes[4] <= 60_000, sizes
@@ -155,10 +160,10 @@ def test_8_bit_files_have_at_most_80_kb_and_4_bit_files_at_most_60_kb(graph):
         assert sizes[8] <= 30_000 and sizes[4] <= sizes[8], sizes
 
 
-def test_small_files_agree_with_float_on_their_calibration_speech(graph):
+def test_small_files_agree_with_float_on_their_calibration_speech(graph, small):
     expected = quantizing.predict_clips(graph, CLIPS)
-    for small in (quantizing.eight_bit(graph, CLIPS), quantizing.four_bit(graph, CLIPS)):
-        got = quantizing.predict_clips(small, CLIPS)
+    for one in small.values():
+        got = quantizing.predict_clips(one, CLIPS)
         assert ccc(got, expected).min() >= quantizing.LEAST_AGREEMENT - 0.001
         np.testing.assert_allclose(got.mean(axis=0), expected.mean(axis=0), atol=1e-3)
 
@@ -198,6 +203,7 @@ def test_float16_halves_a_teachers_weights_and_keeps_its_predictions(tmp_path):
         np.testing.assert_allclose(quantizing.predict_clips(small, CLIPS), expected, atol=tolerance)
 
 
+@pytest.mark.timing
 def test_a_report_measures_every_way_to_quantize(tmp_path):
     for i in range(6):
         soundfile.write(tmp_path / f"{i}.flac", voice_like(1, seed=i), 16000)
@@ -222,6 +228,7 @@ def test_a_table_row_says_what_was_measured():
     assert comparing.markdown([row]).splitlines()[-1] == "| way | 12,345 | 0.9900 | 0.9877 | 1.0000 | 1.23 | 62 |"
 
 
+@pytest.mark.timing
 def test_a_race_is_fair_and_memory_is_a_process_of_its_own(tmp_path):
     sleep = "import time\ndef run(waveform):\n    time.sleep({})"
     times = race([Contestant("slow", sleep.format(0.004)), Contestant("quick", sleep.format(0.001))], runs=5)

@@ -19,6 +19,7 @@ from conftest import ROOT, voice_like
 from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from npm import node_with
+from processes import Running, as_code
 from students import mobilenet, student, teacher
 from typer.testing import CliRunner
 
@@ -166,12 +167,7 @@ def test_the_python_of_each_card_runs_and_prints_the_answers_of_its_model(made, 
         soundfile.write(folder / "speech.wav", voice_like(1.3), 16000)
         codes[str(folder)] = [local(code, folder) for code in blocks(text_of(made[name]), "python")]
         assert len(codes[str(folder)]) == (4 if (folder / "onnx").is_dir() else 2)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", RUN, json.dumps(codes)],
-        env=os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules")}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    printed = iter(done.stdout.split("-- block")[1:])
+    printed = iter(Running(as_code, RUN, json.dumps(codes)).finish().split("-- block")[1:])
     for folder, each in codes.items():
         expected = answer(Path(folder))
         for code in each:

@@ -79,6 +79,7 @@ def run(hub, home: Path, *arguments, token: str | None = "hf_alice", code: int =
     return done.stderr if code else done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # several processes that import torch, one after the other
 def test_a_student_goes_to_the_hub_and_comes_back(hub, student, tmp_path):
     shown = run(hub, tmp_path, "publish", student, NAME)
@@ -351,6 +352,7 @@ def test_the_space_of_this_package_is_published_with_its_page_and_passes_all_che
     assert (tmp_path / "wav2small_demo" / "app.py").is_file() and not list(tmp_path.rglob("__pycache__"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.export
 def test_one_command_goes_from_a_recipe_to_the_hub(hub, tmp_path):
