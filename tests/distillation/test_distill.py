@@ -12,6 +12,7 @@ from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
 from wav2small.convert.student import hub_variant_keys, load_renamed
+from wav2small.inference.predictor import BUNDLED
 from wav2small.provenance.provenance import read_provenance
 from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.data.corpora import label, open_rows, waveform
@@ -61,11 +62,20 @@ def student(recipe: Recipe, name: str = "last") -> dict[str, torch.Tensor]:
     return Wav2SmallForAudioClassification.from_pretrained(Path(recipe.output) / name).state_dict()
 
 
+def learnable(place: Path, name: str) -> Recipe:
+    """A recipe with a real teacher and a student that learns from it within seconds."""
+    every = {**recipe(place).validation.model_dump(), "every": 60}
+    student = {"model": "tcn_adv", "config": {"width": 16}}
+    optimizer = {"learning_rate": 0.01, "warmup_steps": 2, "ema_decay": 0.5}
+    values = {"teacher": str(BUNDLED), "student": student, "optimizer": optimizer, "augmentation": {}, "steps": 60}
+    return recipe(place, name, **values, validation=every, save_every=60)
+
+
 def test_a_student_learns_to_predict_what_its_teacher_predicts(place):
-    mine = recipe(place, "learns", steps=60, validation={**recipe(place).validation.model_dump(), "every": 60})
+    mine = learnable(place, "learns")
     state = distill(mine)
     untrained, trained = (sum(entry["ccc"]) / 3 for entry in history(mine))
-    assert trained > untrained + 0.1, history(mine)
+    assert trained > untrained + 0.4, history(mine)
     assert state.step == 60 and state.best == pytest.approx(max(untrained, trained), abs=1e-3)
     assert load_recipe(Path(mine.output) / "recipe.yaml") == mine
     files = {"best", "last", "state", "history.json", "recipe.yaml", "report.md", "curve.png"}
@@ -177,23 +187,15 @@ def test_compiled_it_trains_and_saves_the_same_student(place):
         assert entry["ccc"] == pytest.approx(other["ccc"], abs=2e-3)
 
 
-@pytest.mark.slow
 def test_two_processes_train_like_one(place):
-    long = {
-        "steps": 60,
-        "batch": 24,
-        "augmentation": {},
-        "validation": {**recipe(place).validation.model_dump(), "every": 60},
-        "save_every": 60,
-    }
-    one, two = recipe(place, "one", **long), recipe(place, "two", **long)
+    one, two = learnable(place, "one"), learnable(place, "two")
     distill(one)
     start(two, processes=2).finish()
     assert {"loader_0.pt", "loader_1.pt"} <= {path.name for path in (Path(two.output) / "state").iterdir()}
     before = sum(history(one)[0]["ccc"]) / 3
     alone, shared = (sum(history(each)[-1]["ccc"]) / 3 for each in (one, two))
     assert history(two)[0] == history(one)[0], "both begin with the same student and the same validation clips"
-    assert min(alone, shared) > before + 0.1
+    assert min(alone, shared) > before + 0.4
     assert shared == pytest.approx(alone, abs=0.3), "the clips differ; the curves agree within the noise of a short run"
 
 
