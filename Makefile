@@ -24,14 +24,14 @@ demo: .venv-demo/.ready
 	@echo "The picture is out/demo.png. Your own recordings: $(DEMO)/wav2small predict FOLDER"
 
 test: .venv/.ready
-	$(DEV)/python -m pytest -n 2 -m "not slow and not browser and not timing" tests
+	$(DEV)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not timing" tests
 
 test-all: .venv/.ready
-	$(DEV)/python -m pytest -n 2 --cov --cov-report term:skip-covered tests
+	$(DEV)/python -m pytest -n 2 --dist loadfile --cov --cov-report term:skip-covered tests
 
 # ONNX export needs the first line
 test-transformers5: .venv-transformers5/.ready
-	$(DEV5)/python -m pytest -n 2 -m "not export and not slow and not browser and not timing" tests
+	$(DEV5)/python -m pytest -n 2 --dist loadfile -m "not export and not slow and not browser and not timing" tests
 
 lint: .venv/.ready
 	$(DEV)/ruff format --check .
