@@ -29,7 +29,7 @@ def recomputed(text: str, folder: Path) -> set[str]:
             if report:
                 this = this_model(report["settings"]["models"], folder)
                 kinds.add(of_report(rows, columns, report, this))
-            elif columns == ("file", "bytes", "what"):
+            elif columns == ("file", "bytes", "content"):
                 for row in rows:
                     check(row["bytes"], (folder / row["file"]).stat().st_size)
                 kinds.add("files")
@@ -106,10 +106,11 @@ def of_report(rows: list[Row], columns: tuple[str, ...], report: dict[str, Any],
 
 def agreement(row: Row, report: dict[str, Any], this: str) -> None:
     assert ("this model" in row["model"]) == (model_in(row["model"]) == this)
-    own = pick(report["agreement"], model=model_in(row["model"]), condition=row["audio"])
-    assert [one["dimension"] for one in own] == list(LABELS)
     text = next(column for column in row if column.endswith(", arousal")).removesuffix(", arousal")
-    metric = {"CCC": "ccc", "Pearson's r": "pearson", "MAE": "mae"}[text]
+    metric = {"CCC": "ccc", "Pearson's r": "pearson", "MAE": "mae", "AUC": "auc"}[text]
+    table, dimensions = ("auc", {"arousal", "valence"}) if metric == "auc" else ("agreement", set(LABELS))
+    own = pick(report[table], model=model_in(row["model"]), condition=row["audio"])
+    assert {one["dimension"] for one in own} == dimensions
     for one in own:
         check(row[f"{text}, {one['dimension']}"], one[metric], *one[f"{metric}_interval"])
 

@@ -1,4 +1,4 @@
-"""Scores against their definitions, and the published tests on answers whose verdict is known."""
+"""Scores against their definitions, and the published tests on predictions whose verdict is known."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from wav2small_training.evaluation import fairness, robustness
 from wav2small_training.evaluation.conditions import NOISE_KINDS, Recordings, conditions
-from wav2small_training.evaluation.scores import BASELINE, AnswerTable, loudness_baseline, summary
-from wav2small_training.metrics import ccc, interval, js_distance, mae, pearson, spearman, unchanged
+from wav2small_training.evaluation.scores import BASELINE, PredictionTable, loudness_baseline, summary
+from wav2small_training.metrics import auc, ccc, interval, js_distance, mae, pearson, spearman, unchanged
 
 
 @pytest.fixture
@@ -50,6 +50,26 @@ def test_mae_and_spearman_equal_their_definitions(clips, seed):
         assert spearman(np.exp(5 * x), y) == pytest.approx(spearman(x, y)), "only the order counts"
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**31))
+def test_auc_is_the_share_of_pairs_in_the_right_order(highs, lows, seed):
+    random = np.random.default_rng(seed)
+    high, low = random.integers(2, 9, highs) / 8, random.integers(0, 7, lows) / 8  # with ties
+    pairs = [(a > b) + (a == b) / 2 for a in high for b in low]
+    assert auc(high, low) == pytest.approx(np.mean(pairs))
+    assert auc(np.exp(high) - 3, np.exp(low) - 3) == pytest.approx(auc(high, low)), "only the order counts"
+    assert auc(low, high) == pytest.approx(1 - auc(high, low))
+
+
+def test_the_interval_of_an_auc_draws_from_both_groups_and_holds_the_known_value():
+    random = np.random.default_rng(2)
+    high, low = random.normal(1, 1, 400), random.normal(0, 1, 300)
+    expected = scipy.stats.norm.cdf(1 / np.sqrt(2))  # the probability that one Gaussian is above the other
+    lower, upper = interval(auc, high, low, paired=False)
+    assert lower < expected < upper and upper - lower < 0.1
+    assert interval(auc, high[:2], low[:2], paired=False)[1] <= 1, "two clips a group suffice"
+
+
 def test_js_distance_equals_its_definition():
     ours, theirs = np.repeat([0.05, 0.15, 0.95], [2, 1, 1]), np.repeat([0.05, 0.55], [1, 3])
     p, q = np.zeros(10), np.zeros(10)
@@ -62,10 +82,10 @@ def test_js_distance_equals_its_definition():
     assert js_distance(np.array([-3.0, 1.0]), np.array([0.02, 7.0])) == pytest.approx(0), "outside counts at the edge"
 
 
-def test_an_answer_is_unchanged_below_five_hundredths():
-    answer = np.zeros((4, 2))
+def test_a_prediction_is_unchanged_below_five_hundredths():
+    prediction = np.zeros((4, 2))
     moved = np.array([[0.049, 0.0], [-0.049, 0.0], [0.051, 0.0], [-0.2, 0.3]])
-    np.testing.assert_allclose(unchanged(answer, moved), [0.5, 0.75])
+    np.testing.assert_allclose(unchanged(prediction, moved), [0.5, 0.75])
 
 
 def test_the_bootstrap_interval_covers_the_true_value_about_95_times_in_100():
@@ -99,9 +119,9 @@ def test_balanced_groups_have_as_many_clips_and_like_ratings(random):
 
 def test_precision_and_recall_in_bins_equal_a_count_by_hand():
     target = np.array([0.1, 0.1, 0.1, 0.6, 0.9])
-    answer = np.array([0.2, 0.3, -1.0, 0.6, 0.7])  # bins 0 1 0 2 2, the truth is 0 0 0 2 3
-    np.testing.assert_allclose(fairness.precision(answer, target), [1, 0, 1 / 2, np.nan])
-    np.testing.assert_allclose(fairness.recall(answer, target), [2 / 3, np.nan, 1, 0])
+    prediction = np.array([0.2, 0.3, -1.0, 0.6, 0.7])  # bins 0 1 0 2 2, the truth is 0 0 0 2 3
+    np.testing.assert_allclose(fairness.precision(prediction, target), [1, 0, 1 / 2, np.nan])
+    np.testing.assert_allclose(fairness.recall(prediction, target), [2 / 3, np.nan, 1, 0])
 
 
 def test_a_model_that_is_worse_for_one_sex_fails_and_a_like_one_passes(random):
@@ -111,8 +131,8 @@ def test_a_model_that_is_worse_for_one_sex_fails_and_a_like_one_passes(random):
     fair = target + noise
     unfair = np.where(sexes == "f", fair, target + 3 * noise)
 
-    def verdicts(answer):
-        return {r.test: r for r in fairness.judge("arousal", answer, target, {"sex": sexes})}
+    def verdicts(prediction):
+        return {r.test: r for r in fairness.judge("arousal", prediction, target, {"sex": sexes})}
 
     name = "sex: CCC, group - all"
     assert verdicts(fair)[name].passed
@@ -128,9 +148,9 @@ def test_a_model_that_is_worse_for_one_sex_fails_and_a_like_one_passes(random):
 def test_the_gap_of_a_group_is_its_score_minus_that_of_all(random):
     target = random.uniform(0, 1, 100)
     groups = np.repeat(["a", "b"], 50)
-    answer = np.where(groups == "a", target, 1 - target)
-    gaps = [ccc(answer[groups == name], target[groups == name]) - ccc(answer, target) for name in "ab"]
-    assert fairness.largest_gap(ccc, answer, target, groups) == pytest.approx(max(gaps, key=abs))
+    prediction = np.where(groups == "a", target, 1 - target)
+    gaps = [ccc(prediction[groups == name], target[groups == name]) - ccc(prediction, target) for name in "ab"]
+    assert fairness.largest_gap(ccc, prediction, target, groups) == pytest.approx(max(gaps, key=abs))
 
 
 def test_chance_explains_the_published_bar():
@@ -143,9 +163,9 @@ def test_speakers_are_judged_by_their_means(random):
     speakers = np.repeat(["a", "b", "c", "d", "e", "rare"], [20, 10, 10, 10, 10, 9])
     level = dict(zip("abcde", (0.1, 0.3, 0.5, 0.7, 0.9), strict=True)) | {"rare": 0.5}
     target = np.array([level[name] for name in speakers]) + random.uniform(-0.05, 0.05, len(speakers))
-    answer = np.where(speakers == "rare", 5.0, 1 - target)  # reversed; the rare speaker must not count
-    results = {r.test: r for r in fairness.judge("valence", answer, target, {"speaker": speakers})}
-    error = np.mean([abs((answer - target)[speakers == name].mean()) for name in "abcde"])
+    prediction = np.where(speakers == "rare", 5.0, 1 - target)  # reversed; the rare speaker must not count
+    results = {r.test: r for r in fairness.judge("valence", prediction, target, {"speaker": speakers})}
+    error = np.mean([abs((prediction - target)[speakers == name].mean()) for name in "abcde"])
     assert results["speaker mean: absolute error"].value == pytest.approx(error)
     assert results["speaker mean: absolute error"].clips == "5 speakers"
     ranking = results["speaker ranking: Spearman's rho"]
@@ -155,8 +175,8 @@ def test_speakers_are_judged_by_their_means(random):
 
 def test_languages_are_compared_by_mean_and_by_share_of_a_bin():
     languages = np.repeat(["de", "en"], 50)
-    answer = np.repeat([0.2, 0.3], 50)  # different bins
-    results = {r.test: r for r in fairness.judge("arousal", answer, answer, {"language": languages})}
+    prediction = np.repeat([0.2, 0.3], 50)  # different bins
+    results = {r.test: r for r in fairness.judge("arousal", prediction, prediction, {"language": languages})}
     assert results["language: mean, group - all"].value == pytest.approx(-0.05)
     assert not results["language: mean, group - all"].passed
     assert results["language: share of a bin, group - all"].value == pytest.approx(0.5)
@@ -211,27 +231,30 @@ def test_the_reference_values_are_shares_and_changes():
 # scores
 
 
-def table(level_db, target, speakers) -> AnswerTable:
+def table(level_db, target, speakers) -> PredictionTable:
     clips = len(level_db)
-    answers = {"model": dict.fromkeys(("as recorded", "level-normalised"), target + 0.1)}
+    predictions = {"model": dict.fromkeys(("as recorded", "level-normalised"), target + 0.1)}
     seconds, columns = np.full(clips, 2.0), {"speaker": np.array(speakers)}
-    return AnswerTable([str(i) for i in range(clips)], seconds, level_db, target, columns, answers, {"model": 0.1})
+    emotions = np.full(clips, "")
+    return PredictionTable(
+        [str(i) for i in range(clips)], seconds, level_db, target, columns, emotions, predictions, {"model": 0.1}
+    )
 
 
-def test_the_loudness_baseline_never_hears_what_it_is_scored_on(random):
+def test_the_loudness_baseline_is_never_fitted_on_the_clips_that_it_is_scored_on(random):
     level_db = random.uniform(-40, -10, 60)
     target = np.column_stack([0.02 * level_db + 1, -0.01 * level_db, np.full(60, np.nan)])
     speakers = np.repeat(["a", "b", "c"], 20)
-    answer, how = loudness_baseline(table(level_db, target, speakers), [])
-    np.testing.assert_allclose(answer[:, :2], target[:, :2])
-    assert np.isnan(answer[:, 2]).all(), "nobody rated valence"
+    prediction, how = loudness_baseline(table(level_db, target, speakers), [])
+    np.testing.assert_allclose(prediction[:, :2], target[:, :2])
+    assert np.isnan(prediction[:, 2]).all(), "nobody rated valence"
     assert "for each speaker" in how
 
     lied = target.copy()
     lied[:20] = 0  # the ratings of one speaker change what the others get, not what that speaker gets
     again, _ = loudness_baseline(table(level_db, lied, speakers), [])
-    np.testing.assert_allclose(again[:20, :2], answer[:20, :2])
-    assert abs(again[20:, 0] - answer[20:, 0]).max() > 0.05
+    np.testing.assert_allclose(again[:20, :2], prediction[:20, :2])
+    assert abs(again[20:, 0] - prediction[20:, 0]).max() > 0.05
 
     fit = [{"level_db": -20.0, "target": [0.2, 0.5, None]}, {"level_db": -30.0, "target": [0.1, 0.4, None]}]
     trained, how = loudness_baseline(table(level_db, target, speakers), fit)
@@ -241,6 +264,27 @@ def test_the_loudness_baseline_never_hears_what_it_is_scored_on(random):
     alone, how = loudness_baseline(table(level_db, target, [""] * 60), [])
     np.testing.assert_allclose(alone[:, :2], target[:, :2])
     assert "for each clip" in how
+
+
+def test_the_summary_separates_acted_emotion_words_without_norms(random):
+    level_db = random.uniform(-40, -10, 60)
+    words = np.array(["anger", "surprise", "sadness", "neutral", "happiness", "disgust"] * 10)
+    aroused = np.isin(words, ["anger", "surprise", "happiness"])
+    target = np.where(aroused, 0.7, 0.3)[:, None] + random.uniform(0, 0.01, (60, 3))
+    predictions = table(level_db, target, ["a", "b"] * 30)
+    predictions.emotions = words
+    numbers = summary(predictions, [], [])
+    assert numbers["emotion_groups"] == {
+        "arousal": {"high": ["anger", "happiness", "surprise"], "low": ["sadness", "neutral"]},
+        "valence": {"high": ["happiness"], "low": ["anger", "sadness"]},
+    }
+    rows = {(row["model"], row["condition"], row["dimension"]): row for row in numbers["auc"]}
+    row = rows["model", "as recorded", "arousal"]
+    assert (row["auc"], row["auc_interval"], row["high"], row["low"]) == (1, [1, 1], 30, 20), "disgust is in no group"
+    assert 0.5 < rows["model", "as recorded", "valence"]["auc"] < 1, "anger is as high as happiness here"
+    assert abs(rows[BASELINE, "as recorded", "arousal"]["auc"] - 0.5) < 0.3, "loudness says nothing here"
+    assert table(level_db, target, ["a"] * 60).emotions.tolist() == [""] * 60
+    assert summary(table(level_db, target, ["a"] * 60), [], [])["auc"] == []
 
 
 def test_the_summary_scores_the_dimensions_that_are_rated(random):

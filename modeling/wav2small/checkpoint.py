@@ -9,7 +9,7 @@ from .hub import resolve_checkpoint
 from .models.auto import CLASSES
 from .models.errors import Wav2SmallError
 
-FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json"]
+CHECKPOINT_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json"]
 
 
 def load_checkpoint(source: str | Path) -> PreTrainedModel:
@@ -21,7 +21,7 @@ def load_checkpoint(source: str | Path) -> PreTrainedModel:
     Raises:
         Wav2SmallError: if it cannot be found or read, is no model of ours, or lacks weights.
     """
-    folder = resolve_checkpoint(source, FILES)
+    folder = resolve_checkpoint(source, CHECKPOINT_FILES)
     try:
         model, info = AutoModelForAudioClassification.from_pretrained(
             folder, output_loading_info=True, trust_remote_code=False

@@ -14,7 +14,7 @@ from wav2small_training.evaluation.conditions import (
     AS_RECORDED,
     DISTORTIONS,
     FIXED,
-    LEAST,
+    LEAST_SAMPLES,
     LEVEL_NORMALISED,
     SMALL_CHANGES,
     VOICEFIXER,
@@ -119,11 +119,11 @@ def test_padding_and_cropping_keep_the_rest():
         start, end = NAMED["cropped start"](clip, name), NAMED["cropped end"](clip, name)
         np.testing.assert_array_equal(start, clip[-len(start) :])
         np.testing.assert_array_equal(end, clip[: len(end)])
-    short = clip[: LEAST + 50]
-    assert {len(NAMED["cropped start"](short, name)) for name in CLIPS} == {LEAST}, "a model needs 0.1 s"
+    short = clip[: LEAST_SAMPLES + 50]
+    assert {len(NAMED["cropped start"](short, name)) for name in CLIPS} == {LEAST_SAMPLES}, "a model needs 0.1 s"
 
 
-@pytest.mark.parametrize("samples", [LEAST, 3 * RATE])
+@pytest.mark.parametrize("samples", [LEAST_SAMPLES, 3 * RATE])
 def test_every_change_survives_silence_and_short_clips(everything, samples):
     for condition in [*everything, LEVEL_NORMALISED]:
         silent = condition(np.zeros(samples, np.float32), "a")

@@ -1,4 +1,4 @@
-"""`evaluate`: from recordings with ratings to answers, scores and a report, on corpora made here and on real speech."""
+"""`evaluate`: from recordings with ratings to predictions, scores and a report, on small corpora and on real speech."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from wav2small_training.data.corpora import open_rows, waveform
 from wav2small_training.data.norms import emotion_norm
 from wav2small_training.evaluation.conditions import AS_RECORDED, LEVEL_NORMALISED, Condition, level_db
 from wav2small_training.evaluation.evaluate import evaluate, main, predict
-from wav2small_training.evaluation.models import load_model, names
+from wav2small_training.evaluation.models import load_model, short_names
 from wav2small_training.evaluation.ratings import Norms, Ratings, Teacher
 from wav2small_training.recipe import Corpus
 
@@ -62,7 +62,7 @@ def data(tmp_path) -> Corpus:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
-    """The bundled checkpoint without its ONNX file: torch must answer."""
+    """The bundled checkpoint without its ONNX file: torch must predict."""
     folder = tmp_path_factory.mktemp("models") / "through-torch"
     shutil.copytree(BUNDLED, folder, ignore=shutil.ignore_patterns("onnx"))
     return folder
@@ -77,10 +77,10 @@ def own_ccc(x, y) -> float:
     return 2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
 
 
-def test_answers_scores_and_report_say_the_same(data, checkpoint, tmp_path):
+def test_predictions_scores_and_report_say_the_same(data, checkpoint, tmp_path):
     out = tmp_path / "out"
     content = evaluate([str(BUNDLED), str(checkpoint)], data, RATINGS, out)
-    rows = lines(out / "answers.jsonl")
+    rows = lines(out / "predictions.jsonl")
     assert len(rows) == 16 * 2 * 2, "clips, models, conditions"
     predictor = load()
     answers, targets = {}, []
@@ -94,8 +94,8 @@ def test_answers_scores_and_report_say_the_same(data, checkpoint, tmp_path):
         np.testing.assert_allclose(row["target"], expected)
         if row["condition"] == "as recorded":
             heard = predictor((samples, RATE)).as_array()
-            np.testing.assert_allclose(row["answer"], heard, rtol=1e-3, atol=1e-3, err_msg=row["model"])
-            answers.setdefault(row["model"], []).append(row["answer"])
+            np.testing.assert_allclose(row["prediction"], heard, rtol=1e-3, atol=1e-3, err_msg=row["model"])
+            answers.setdefault(row["model"], []).append(row["prediction"])
             if row["model"] == "bundled":
                 targets.append(expected)
     assert list(answers) == ["bundled", "through-torch"]
@@ -139,7 +139,7 @@ def test_loudness_and_the_level_normalised_run_stand_beside_the_scores(data, tmp
     assert "for each speaker on the clips of all others" in content["loudness_fit"]
 
 
-def test_a_dimension_nobody_rated_is_left_out(tmp_path):
+def test_a_dimension_without_ratings_is_left_out(tmp_path):
     rows = [rated(i) for i in range(12)]
     rows[3]["EmoVal"] = ""
     data = corpus(tmp_path / "data", rows)
@@ -152,17 +152,44 @@ def test_a_dimension_nobody_rated_is_left_out(tmp_path):
     assert "Skipped: 1 of 12 clips. The first: `03.flac`: no rating." in text
 
 
-def test_norms_of_words_are_targets_that_admit_what_they_are(tmp_path):
+def test_norms_of_emotion_words_are_targets_and_the_report_says_so(tmp_path):
     rows = [rated(i) for i in range(8)] + [{**rated(8), "emotion": "schadenfreude"}]
     data = corpus(tmp_path / "data", rows)
     content = evaluate([str(BUNDLED)], data, Norms("emotion"), tmp_path / "out")
     known = [emotion_norm(row["emotion"]) for row in rows[:8]]
-    for row in lines(tmp_path / "out" / "answers.jsonl"):
+    for row in lines(tmp_path / "out" / "predictions.jsonl"):
         if "skipped" not in row:
             norm = known[int(row["clip"][:2])]
-            np.testing.assert_allclose(row["target"], 0.75 * norm + 0.25 * np.mean(known, axis=0), rtol=1e-5)
+            np.testing.assert_allclose(row["target"], 0.75 * norm + 0.25 * 0.5, rtol=1e-5)
     assert content["skipped"] == {"08.flac": "no norm for the word 'schadenfreude'"}
     assert "Nobody rated these voices" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_acted_words_without_a_norm_count_in_the_auc_and_in_nothing_else(tmp_path):
+    words = ["anger", "surprise", "sadness", "happiness", "neutral", "Surprise"]
+    data = corpus(tmp_path / "data", [{**rated(i), "emotion": words[i % 6]} for i in range(12)])
+    content = evaluate([str(BUNDLED)], data, Norms("emotion"), tmp_path / "out")
+    assert content["skipped"] == {} and content["clips"] == 12
+    assert {row["clips"] for row in content["agreement"]} == {8}, "surprise has no norm"
+    assert content["emotion_groups"]["arousal"] == {
+        "high": ["anger", "happiness", "surprise"],
+        "low": ["sadness", "neutral"],
+    }
+    rows = [row for row in lines(tmp_path / "out" / "predictions.jsonl") if row["condition"] == "as recorded"]
+    values = {name: [row["prediction"][0] for row in rows if row["emotion"] in group] for name, group in (
+        ("high", ("anger", "surprise", "happiness")), ("low", ("sadness", "neutral"))
+    )}  # fmt: skip
+    pairs = [a > b for a in values["high"] for b in values["low"]]
+    (row,) = (
+        r
+        for r in content["auc"]
+        if (r["model"], r["condition"], r["dimension"]) == ("bundled", "as recorded", "arousal")
+    )
+    assert row["auc"] == pytest.approx(np.mean(pairs)) and (row["high"], row["low"]) == (8, 4)
+    low, high = row["auc_interval"]
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert f"| `bundled` | as recorded | {row['auc']:.3f} [{low:.3f}, {high:.3f}] |" in text
+    assert "arousal: anger, happiness, surprise (8 clips) against sadness, neutral (4 clips)" in text
 
 
 def test_a_model_agrees_with_itself_as_teacher(data, tmp_path):
@@ -173,16 +200,16 @@ def test_a_model_agrees_with_itself_as_teacher(data, tmp_path):
     assert "speaker" in content["loudness_fit"], "the teacher does not run over the training split too"
 
 
-def test_groups_are_scored_apart(data, tmp_path):
+def test_each_group_is_scored_by_itself(data, tmp_path):
     content = evaluate([str(BUNDLED)], data, RATINGS, tmp_path / "out", groups=["emotion", "sex"])
     found = {(row["column"], row["group"]) for row in content["groups"]}
     assert found == {("sex", s) for s in "fm"} | {("emotion", rated(i)["emotion"]) for i in range(24)}
-    rows = lines(tmp_path / "out" / "answers.jsonl")
+    rows = lines(tmp_path / "out" / "predictions.jsonl")
     women = [r for r in rows if r["groups"]["sex"] == "f" and r["condition"] == "as recorded"]
     (row,) = (r for r in content["groups"] if (r["group"], r["dimension"]) == ("f", "valence"))
     assert row["clips"] == len(women)
-    assert row["ccc"] == pytest.approx(own_ccc([r["answer"][2] for r in women], [r["target"][2] for r in women]))
-    assert row["mean_error"] == pytest.approx(np.mean([r["answer"][2] - r["target"][2] for r in women]))
+    assert row["ccc"] == pytest.approx(own_ccc([r["prediction"][2] for r in women], [r["target"][2] for r in women]))
+    assert row["mean_error"] == pytest.approx(np.mean([r["prediction"][2] - r["target"][2] for r in women]))
     assert {row["group"] for row in content["groups"]}.isdisjoint({"s0"}), "only the columns that were asked for"
 
 
@@ -191,7 +218,7 @@ def run_over(data, path, models, tested=BOTH) -> list[dict]:
     return [{**row, "compute_seconds": 0} for row in lines(path)]
 
 
-def test_a_killed_run_goes_on_to_the_same_rows(data, tmp_path):
+def test_a_stopped_run_goes_on_to_the_same_rows(data, tmp_path):
     def answer(clip):
         return np.array([clip.mean(), clip.std(), np.abs(clip).max()])
 
@@ -217,18 +244,18 @@ def test_a_killed_run_goes_on_to_the_same_rows(data, tmp_path):
         assert not part.exists()
         (tmp_path / "killed.jsonl").unlink()
     part.write_text("".join(rows[:8]).replace("02.flac", "else.flac"))
-    with pytest.raises(Wav2SmallError, match="not as it was"):
+    with pytest.raises(Wav2SmallError, match="has changed since"):
         run_over(data, tmp_path / "killed.jsonl", {"a": answer, "b": answer})
 
 
-def test_a_finished_evaluation_is_only_written_again(data, tmp_path):
+def test_a_finished_evaluation_predicts_nothing_again(data, tmp_path):
     before = evaluate([str(BUNDLED)], data, RATINGS, tmp_path / "out")
-    written = (tmp_path / "out" / "answers.jsonl").stat().st_mtime_ns
+    written = (tmp_path / "out" / "predictions.jsonl").stat().st_mtime_ns
     (tmp_path / "out" / "report.md").unlink()
     assert evaluate([str(BUNDLED)], data, RATINGS, tmp_path / "out") == before
-    assert (tmp_path / "out" / "answers.jsonl").stat().st_mtime_ns == written
+    assert (tmp_path / "out" / "predictions.jsonl").stat().st_mtime_ns == written
     assert (tmp_path / "out" / "report.md").is_file()
-    with pytest.raises(Wav2SmallError, match="begun with another target"):
+    with pytest.raises(Wav2SmallError, match="started with another target"):
         evaluate([str(BUNDLED)], data, Norms("emotion"), tmp_path / "out")
 
 
@@ -249,19 +276,22 @@ def test_memory_does_not_grow_with_the_audio(tmp_path):
     assert many < few + 20 * 10_000, f"{few} bytes for 4 clips, {many} for 24: a clip has 320,000"
 
 
-def test_models_of_any_kind_answer_alike_and_are_named_apart(checkpoint, tmp_path):
+def test_onnx_and_torch_predict_the_same_and_models_get_different_names(checkpoint, tmp_path):
     clip = voice_like(1.0)
     onnx, torch = load_model(str(BUNDLED)), load_model(str(checkpoint))
-    np.testing.assert_allclose(onnx.answer(clip), torch.answer(clip), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(onnx.predict(clip), torch.predict(clip), rtol=1e-3, atol=1e-3)
     assert (onnx.source, onnx.runtime, torch.runtime) == ("the bundled checkpoint", "ONNX Runtime", "torch")
     assert len(torch.weights) == 16 and torch.weights != onnx.weights
-    assert names(["a/best", "b/last"]) == ["best", "last"]
-    assert names(["a/best", "b/best"]) == ["a/best", "b/best"]
-    for source, reason in ((str(tmp_path / "none"), "neither a folder nor an id"), (str(tmp_path), "cannot be loaded")):
+    assert short_names(["a/best", "b/last"]) == ["best", "last"]
+    assert short_names(["a/best", "b/best"]) == ["a/best", "b/best"]
+    for source, reason in (
+        (str(tmp_path / "none"), "neither a folder nor an id"),
+        (str(tmp_path), "is not a checkpoint that loads"),
+    ):
         with pytest.raises(Wav2SmallError, match=reason):
             load_model(source)
     with pytest.raises(Wav2SmallError, match="named twice"):
-        names(["a", "a"])
+        short_names(["a", "a"])
 
 
 def broken(row: dict[str, str]) -> list[dict[str, str]]:
@@ -278,7 +308,7 @@ def broken(row: dict[str, str]) -> list[dict[str, str]]:
         ([{**rated(0), "emotion": "x"}, {**rated(1), "emotion": "y"}], Norms("emotion"), "fewer than two clips"),
     ],
 )
-def test_settings_that_do_not_fit_the_data_are_one_sentence(tmp_path, rows, target, reason):
+def test_settings_that_do_not_fit_the_data_give_one_sentence(tmp_path, rows, target, reason):
     data = corpus(tmp_path / "data", rows)
     with pytest.raises(Wav2SmallError, match=reason) as error:
         evaluate([str(BUNDLED)], data, target, tmp_path / "out")
@@ -286,8 +316,8 @@ def test_settings_that_do_not_fit_the_data_are_one_sentence(tmp_path, rows, targ
     assert not (tmp_path / "out" / "report.md").exists()
 
 
-def test_a_model_that_answers_with_nan_ends_the_evaluation(data, tmp_path):
-    with pytest.raises(Wav2SmallError, match=r"student answers \[nan.* 01.flac \(as recorded\)"):
+def test_a_prediction_of_nan_ends_the_evaluation(data, tmp_path):
+    with pytest.raises(Wav2SmallError, match=r"student predicts \[nan.* 01.flac \(as recorded\)"):
         run_over(data, tmp_path / "x.jsonl", {"student": lambda clip: np.full(3, np.nan)})
 
 
@@ -301,7 +331,7 @@ def test_ratings_need_a_dimension_and_a_rising_scale():
             Ratings(columns, scale)
 
 
-def test_the_command_line_function_reads_its_options(data, tmp_path, capsys):
+def test_main_reads_the_options_of_the_command_line(data, tmp_path, capsys):
     folder, out = data.source, tmp_path / "out"
     columns = ",".join(f"{dimension}={column}" for dimension, column in COLUMNS.items())
     main([], folder, out, split="test", where=["sex=f"], columns=columns, scale=(1, 7), groups="speaker")
@@ -323,12 +353,12 @@ def test_the_command_line_function_reads_its_options(data, tmp_path, capsys):
             main([], folder, tmp_path / "other", **options)
 
 
-def test_a_condition_hears_the_clip_and_its_id(data, tmp_path):
+def test_a_condition_changes_the_clip_and_keeps_the_target(data, tmp_path):
     gain = Condition("twice", lambda clip, random: 2 * clip)
     peak = {"peak": lambda clip: np.full(3, np.abs(clip).max())}
     rows = run_over(data, tmp_path / "x.jsonl", peak, [AS_RECORDED, gain])
     for clean, loud in zip(rows[::2], rows[1::2], strict=True):
-        assert loud["answer"] == pytest.approx([2 * value for value in clean["answer"]])
+        assert loud["prediction"] == pytest.approx([2 * value for value in clean["prediction"]])
         assert (clean["condition"], loud["condition"]) == ("as recorded", "twice")
         assert clean["target"] == loud["target"], "the target stays that of the clip"
 
@@ -347,7 +377,7 @@ def test_real_speech_under_all_conditions(speech, tmp_path):
     )
     clips = sum(1 for _ in open_rows(data))
     tested = content["settings"]["conditions"]
-    assert len(lines(tmp_path / "out" / "answers.jsonl")) == clips * len(tested)
+    assert len(lines(tmp_path / "out" / "predictions.jsonl")) == clips * len(tested)
     assert {"telephone", "room", "environment 20 dB", "babble 20 dB", "noise -5 dB", "reverb blurred"} <= tested.keys()
     assert {"music 20 dB", "coughing 10 dB", "microphones", "pitch groups"} <= content["not_measured"].keys()
     gain = [row for row in content["robustness"] if row["condition"] == "gain 1-2 dB"]
@@ -361,5 +391,5 @@ def test_real_speech_under_all_conditions(speech, tmp_path):
     for name in ("agreement.png", "robustness.png", "distortions.png"):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
     levels = [level_db(waveform(row, data)) for row in open_rows(data)]
-    rows = lines(tmp_path / "out" / "answers.jsonl")[:: len(tested)]
+    rows = lines(tmp_path / "out" / "predictions.jsonl")[:: len(tested)]
     assert [row["level_db"] for row in rows] == pytest.approx(levels)

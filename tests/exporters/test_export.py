@@ -20,7 +20,8 @@ from students import mobilenet, student, tcn, teacher, whisper_teacher
 from wav2small import Wav2SmallConfig, Wav2SmallError
 from wav2small.models.log_mel import LogMel
 from wav2small.provenance.provenance import Link, Provenance, write_provenance
-from wav2small_training.benchmarks.race import ONNX, Contestant, race
+from wav2small_training.benchmarks.race import Contestant, race
+from wav2small_training.benchmarks.runtimes import load_onnx
 from wav2small_training.exporters.fold import FoldedLogMel
 
 onnx = pytest.importorskip("onnx", reason="ONNX export needs the extra [export]")
@@ -236,7 +237,9 @@ def test_the_tuned_file_takes_at_most_0_85_times_as_long_as_the_untuned_one(kind
     exporting.export_onnx(model, tmp_path / "tuned.onnx")
     ratios = []
     for _ in range(8):  # other processes disturb: one undisturbed race is enough
-        times = race([Contestant(name, ONNX, tmp_path / f"{name}.onnx") for name in ("straight", "tuned")], runs=15)
+        times = race(
+            [Contestant(name, load_onnx, tmp_path / f"{name}.onnx") for name in ("straight", "tuned")], runs=15
+        )
         ratios.append(times["tuned"] / times["straight"])
         if ratios[-1] <= 0.85:
             return

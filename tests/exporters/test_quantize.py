@@ -15,7 +15,6 @@ from wav2small import AdvTeacherConfig, AdvTeacherForAudioClassification, Wav2Sm
 from wav2small.inference.predictor import BUNDLED
 from wav2small.models.audio import read_audio
 from wav2small.models.configuration_adv_teacher import WHISPER_BASE_3
-from wav2small_training.benchmarks.race import Contestant, peak_memory, race
 from wav2small_training.exporters.parity import run_onnx
 from wav2small_training.metrics import ccc
 
@@ -226,19 +225,6 @@ def test_a_report_measures_every_way_to_quantize(tmp_path):
 def test_a_table_row_says_what_was_measured():
     row = comparing.Row("way", 12345, (0.99, 0.98765, 1.0), 1.234, 61.7)
     assert comparing.markdown([row]).splitlines()[-1] == "| way | 12,345 | 0.9900 | 0.9877 | 1.0000 | 1.23 | 62 |"
-
-
-@pytest.mark.timing
-def test_a_race_is_fair_and_memory_is_a_process_of_its_own(tmp_path):
-    sleep = "import time\ndef run(waveform):\n    time.sleep({})"
-    times = race([Contestant("slow", sleep.format(0.004)), Contestant("quick", sleep.format(0.001))], runs=5)
-    assert times["slow"] == pytest.approx(4, rel=0.5) and times["quick"] == pytest.approx(1, rel=0.5)
-    memory = "def run(waveform):\n    return b'x' * ({} << 20)"
-    idle, busy = (peak_memory(Contestant("", memory.format(size))) for size in (0, 50))
-    assert busy - idle == pytest.approx(50, abs=5)
-    ballast = b"x" * (200 << 20)
-    assert peak_memory(Contestant("", memory.format(0))) < idle + 20, "memory of this process was counted"
-    assert len(ballast)
 
 
 @pytest.fixture(scope="module")

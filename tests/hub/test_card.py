@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
 from card_numbers import recomputed, tables
 from conftest import ROOT, voice_like
 from huggingface_hub import ModelCard, metadata_load
@@ -70,9 +69,11 @@ def made(tmp_path_factory) -> dict[str, Path]:
     models = [str(folders[name]) for name in ("wav2small", "mobilenet_adv")]
     ratings = Ratings({name: name[0] for name in LABELS}, (1, 7))
     evaluate(models, Corpus(source=str(root / "rated"), licence=""), ratings, root / "run", all_conditions=True)
-    card.write(folders["wav2small"], [root / "run"], id="org/wav2small", speed=True, compare=[folders["adv_teacher"]])
-    card.write(folders["mobilenet_adv"], [root / "run"], id="org/mobilenet_adv")
-    card.write(folders["adv_teacher"], id="org/adv_teacher")
+    card.write_card(
+        folders["wav2small"], [root / "run"], id="org/wav2small", speed=True, compare=[folders["adv_teacher"]]
+    )
+    card.write_card(folders["mobilenet_adv"], [root / "run"], id="org/mobilenet_adv")
+    card.write_card(folders["adv_teacher"], id="org/adv_teacher")
     return folders | {"bundled": BUNDLED, "run": root / "run"}
 
 
@@ -105,7 +106,7 @@ def test_every_number_in_a_table_is_what_was_measured(made, name):
     assert kinds >= expected | ({"speed"} if name in ("wav2small", "bundled") else set())
 
 
-def test_models_that_were_measured_together_stand_side_by_side_with_this_one_marked(made):
+def test_tables_show_all_models_of_an_evaluation_and_mark_this_one(made):
     for this, other in (("wav2small", "mobilenet_adv"), ("mobilenet_adv", "wav2small")):
         kinds = recomputed(text_of(made[this]), made[this])
         assert {"tests_passed", "robustness", "distortions"} <= kinds
@@ -115,7 +116,7 @@ def test_models_that_were_measured_together_stand_side_by_side_with_this_one_mar
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_no_cell_is_empty_and_nothing_is_none(made, name):
+def test_no_cell_of_a_card_is_empty_or_none(made, name):
     text = text_of(made[name])
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     assert not re.search(r"\b(None|nan|NaN|Undefined)\b|\{\{|\{%", prose)
@@ -124,7 +125,7 @@ def test_no_cell_is_empty_and_nothing_is_none(made, name):
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_the_hub_reads_the_front_matter(made, name):
+def test_the_hub_can_read_the_front_matter(made, name):
     front = metadata_load(made[name] / "README.md")
     data = ModelCard.load(made[name] / "README.md").data
     assert data.to_dict() == front
@@ -140,7 +141,7 @@ def test_the_hub_reads_the_front_matter(made, name):
     assert len(results) % 3 == 0 and {result.metric_value for result in results} <= scores
 
 
-def test_the_front_matter_names_what_is_on_the_hub_and_nothing_that_is_not(made):
+def test_the_front_matter_links_only_what_is_on_the_hub(made):
     front = metadata_load(made["wav2small"] / "README.md")
     assert front["base_model"] == ["org/large-teacher"] and front["datasets"] == ["org/speech"]
 
@@ -159,7 +160,7 @@ for folder, codes in json.loads(sys.argv[1]).items():
 """
 
 
-def test_the_python_of_each_card_runs_and_prints_the_answers_of_its_model(made, tmp_path):
+def test_the_python_of_each_card_runs_and_prints_the_predictions_of_its_model(made, tmp_path):
     """Blocks run as they stand, in a copy of the checkpoint; its id on the Hub alone becomes a path."""
     codes = {}
     for name in CARDS:
@@ -194,7 +195,7 @@ def answer(folder: Path) -> np.ndarray:
         return CLASSES[kind].from_pretrained(folder).eval()(torch.from_numpy(samples)[None]).logits[0].numpy()
 
 
-def test_the_javascript_of_a_card_runs_and_prints_the_answers_of_the_model(made, tmp_path):
+def test_the_javascript_of_a_card_runs_and_prints_the_predictions_of_the_model(made, tmp_path):
     packages = ROOT / "tests" / "web" / "transformers_js"
     node = node_with(packages)
     (code,) = blocks(text_of(BUNDLED), "js")
@@ -211,17 +212,17 @@ def test_the_javascript_of_a_card_runs_and_prints_the_answers_of_the_model(made,
     np.testing.assert_allclose(np.array(done.stdout.split()[-3:], float), expected, atol=1e-4)
 
 
-def test_the_bundled_card_is_what_its_data_give():
+def test_the_bundled_card_follows_from_its_results_and_provenance():
     place = re.search(r'model="(.*?)"', text_of(BUNDLED))[1]
-    contents, speed = card.card_results.read(BUNDLED, []), card.card_results.read_speed(BUNDLED)
-    again = card.sealed(card.model_card(BUNDLED, contents, speed, place))
+    contents, speed = card.card_results.read_results(BUNDLED, []), card.card_results.read_speed(BUNDLED)
+    again = card.add_seal(card.model_card(BUNDLED, contents, speed, place))
     assert again == text_of(BUNDLED), f"render it again: wav2small card modeling/wav2small/pretrained --id {place}"
 
 
 def test_a_card_rendered_again_is_the_same_card(made, tmp_path):
     folder = copy(made["wav2small"], tmp_path)
     before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-    card.write(folder, id="org/wav2small")
+    card.write_card(folder, id="org/wav2small")
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
 
 
@@ -233,74 +234,74 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_a_card_that_somebody_edited_is_left_alone(made, tmp_path, edit):
+def test_a_card_that_was_edited_by_hand_is_never_overwritten(made, tmp_path, edit):
     folder = copy(made["mobilenet_adv"], tmp_path)
     edited = EDITS[edit](text_of(folder))
     (folder / "README.md").write_text(edited, encoding="utf-8")
-    with pytest.raises(Wav2SmallError, match="by hand and is left as it is: rename it"):
-        card.write(folder)
+    with pytest.raises(Wav2SmallError, match="by hand and stays as it is: rename it"):
+        card.write_card(folder)
     assert text_of(folder) == edited
 
 
-def test_numbers_of_other_weights_are_refused(made, tmp_path):
+def test_results_of_other_weights_are_an_error(made, tmp_path):
     folder = copy(made["wav2small"], tmp_path)
     before = text_of(folder)
     student(pooling="gram").save_pretrained(folder)
     with pytest.raises(Wav2SmallError, match=r"run\.json was not measured with the weights in .*: measure again"):
-        card.write(folder)
+        card.write_card(folder)
     with pytest.raises(Wav2SmallError, match="was not measured with the weights"):
-        card.check(folder)
+        card.check_card(folder)
     assert text_of(folder) == before
     shutil.rmtree(folder / "results")
-    card.write(folder)
+    card.write_card(folder)
     assert "Not measured." in text_of(folder) and "model-index" not in text_of(folder)
 
 
-def test_no_folder_of_the_machine_reaches_a_card_or_its_results(made, tmp_path_factory):
+def test_a_card_and_its_results_name_no_folder_of_this_machine(made, tmp_path_factory):
     for path in [made["wav2small"] / "README.md", *(made["wav2small"] / "results").glob("*.json")]:
         assert str(tmp_path_factory.getbasetemp()) not in path.read_text(encoding="utf-8")
 
 
-def test_a_card_can_be_published_once_nothing_is_lacking(made, tmp_path):
-    card.check(made["wav2small"])
+def test_a_card_passes_the_check_once_it_lacks_nothing(made, tmp_path):
+    card.check_card(made["wav2small"])
     with pytest.raises(Wav2SmallError, match=r"README\.md lacks results .*; speed"):
-        card.check(made["adv_teacher"])
+        card.check_card(made["adv_teacher"])
     folder = copy(made["wav2small"], tmp_path)
     text = text_of(folder)
     (folder / "README.md").write_text(re.sub(r"^(license|pipeline_tag): .*\n", "", text, flags=re.MULTILINE))
     with pytest.raises(Wav2SmallError, match=r"lacks license; pipeline_tag$"):
-        card.check(folder)
+        card.check_card(folder)
     (folder / "README.md").unlink()
     with pytest.raises(Wav2SmallError, match="has no card: write it with `wav2small card"):
-        card.check(folder)
+        card.check_card(folder)
 
 
-def test_what_is_said_of_a_model_follows_from_its_provenance(made, tmp_path):
+def test_a_card_says_what_the_provenance_says(made, tmp_path):
     folder = copy(made["wav2small"], tmp_path)
     distilled = text_of(folder)
-    assert "learned the answers of [org/large-teacher]" in distilled and "imitates a model" in distilled
+    assert "trained on teacher labels of [org/large-teacher]" in distilled and "imitates a model" in distilled
     assert "Speech, by Some Body (2020) (CC-BY-4.0): training" in distilled
     write_provenance(ON_NORMS, folder)
-    card.write(folder)
+    card.write_card(folder)
     text = text_of(folder)
     assert "without a teacher" in text and "nobody rated the voices" in text and "imitates" not in text
     assert "published norms of emotion words" in text and "base_model" not in metadata_load(folder / "README.md")
     assert metadata_load(folder / "README.md")["license"] == "cc-by-nc-sa-4.0"
     research = [Link("org/closed", "LicenseRef-research-only", "teacher")]
     write_provenance(replace(DISTILLED, teachers=research), folder)
-    card.write(folder)
+    card.write_card(folder)
     front = metadata_load(folder / "README.md")
     assert (front["license"], front["license_name"]) == ("other", "research-only")
 
 
-def test_a_checkpoint_that_does_not_say_where_it_comes_from_gets_no_card(made, tmp_path):
+def test_a_checkpoint_without_provenance_gets_no_card(made, tmp_path):
     folder = copy(made["wav2small"], tmp_path)
     (folder / "provenance.json").unlink()
     with pytest.raises(Wav2SmallError, match=r"has no provenance\.json"):
-        card.write(folder)
+        card.write_card(folder)
 
 
-def test_the_command_writes_a_card_and_tells_in_one_line_what_it_cannot_do(made, tmp_path):
+def test_the_command_writes_a_card_or_gives_one_sentence(made, tmp_path):
     folder = copy(made["wav2small"], tmp_path)
     run = CliRunner().invoke(app, ["card", str(folder), "--results", str(made["run"]), "--id", "org/name"])
     assert run.exit_code == 0 and "README.md" in run.output, run.output
@@ -308,8 +309,8 @@ def test_the_command_writes_a_card_and_tells_in_one_line_what_it_cannot_do(made,
     bad = CliRunner().invoke(app, ["card", str(folder), "--compare", str(made["adv_teacher"])])
     assert isinstance(bad.exception, Wav2SmallError) and "--speed" in str(bad.exception)
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(Wav2SmallError, match="is no checkpoint"):
-        card.write(tmp_path / "nothing")
+    with pytest.raises(Wav2SmallError, match="is neither a checkpoint"):
+        card.write_card(tmp_path / "nothing")
 
 
 @pytest.fixture(scope="module")
@@ -322,14 +323,14 @@ def answers(made, tmp_path_factory) -> Path:
     return out
 
 
-def test_the_card_of_annotations_counts_what_is_in_them_and_its_code_reads_them(answers, tmp_path):
-    card.write(answers)
+def test_the_card_of_teacher_labels_counts_them_and_its_code_loads_them(answers, tmp_path):
+    card.write_card(answers)
     text = text_of(answers)
     front = metadata_load(answers / "README.md")
     assert front["configs"] == [{"config_name": "default", "data_files": "*.parquet"}]
     assert front["license"] == "cc-by-4.0" and front["size_categories"] in ("n<1K", ["n<1K"])
-    counted = next(rows for rows in tables(text) if "stretches" in rows[0])
-    assert [(row["source"], row["stretches"], row["recordings"]) for row in counted] == [("rated", "5", "5")]
+    counted = next(rows for rows in tables(text) if "segments" in rows[0])
+    assert [(row["source"], row["segments"], row["recordings"]) for row in counted] == [("rated", "5", "5")]
     (code,) = blocks(text, "python")
     code = code.replace('"answers"', f'"{answers}"')
     done = subprocess.run(
@@ -341,22 +342,3 @@ def test_the_card_of_annotations_counts_what_is_in_them_and_its_code_reads_them(
     means = next(rows for rows in tables(text) if "mean" in rows[0])
     np.testing.assert_allclose(printed, [5, *(float(row["mean"]) for row in means)], atol=6e-4)
     assert str(answers.parent) not in text
-
-
-@pytest.mark.parametrize("id", [None, "org/student"])
-def test_the_card_of_the_space_has_the_front_matter_of_a_space_and_code_that_runs(id, tmp_path):
-    (tmp_path / "app.py").write_text("")
-    (tmp_path / "requirements.txt").write_text("wav2small[space]\ngradio==6.17.3\n")
-    card.write(tmp_path, id=id)
-    front = yaml.safe_load(text_of(tmp_path).split("---")[1])
-    assert (front["sdk"], front["sdk_version"], front["app_file"]) == ("gradio", "6.17.3", "app.py")
-    assert front.get("models") == ([id] if id else None)
-    assert len(front["short_description"]) <= 60  # the Hub's limit
-    soundfile.write(tmp_path / "speech.wav", voice_like(1.3), 16000)
-    (code,) = blocks(text_of(tmp_path), "python")
-    code = code.replace('"org/student"', "")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    shown = [float(value) for value in re.findall(r"(?:arousal|dominance|valence)\D*(-?\d\.\d+)", done.stdout)]
-    expected = wav2small.load()(tmp_path / "speech.wav").as_array()
-    np.testing.assert_allclose(shown[:3], expected, atol=0.006)

@@ -22,6 +22,7 @@ from wav2small import Wav2SmallError
 from wav2small.inference.predictor import BUNDLED, ONNX_FILES
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
+from wav2small_training.exporters.parity import probe_batches
 from wav2small_training.hub import card, publish, validate
 
 COMMAND = Path(sys.executable).with_name("wav2small")
@@ -40,7 +41,7 @@ def finished(tmp_path_factory) -> Path:
     """The bundled checkpoint, which has all that publishing asks for, with a card for its place on the Hub."""
     folder = tmp_path_factory.mktemp("finished") / "student"
     shutil.copytree(BUNDLED, folder, ignore=shutil.ignore_patterns("README.md", "__pycache__"))
-    card.write(folder, id=NAME)
+    card.write_card(folder, id=NAME)
     return folder
 
 
@@ -81,7 +82,7 @@ def run(hub, home: Path, *arguments, token: str | None = "hf_alice", code: int =
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # several processes that import torch, one after the other
-def test_a_student_goes_to_the_hub_and_comes_back(hub, student, tmp_path):
+def test_a_published_student_loads_from_the_hub_and_predicts_the_same(hub, student, tmp_path):
     shown = run(hub, tmp_path, "publish", student, NAME)
     assert "lab/student (model, new, public), licence cc-by-4.0" in shown
     assert "onnx/model_q4.onnx" in shown and "published" in shown
@@ -131,12 +132,12 @@ print(json.dumps([answer.as_array().tolist() for answer in answers]))
     np.testing.assert_allclose(small_answer, expected, atol=0.02)
 
 
-def test_a_second_revision_lies_beside_the_first(hub, student, tmp_path):
+def test_a_second_revision_leaves_the_first_as_it_was(hub, student, tmp_path):
     files = {path.relative_to(student).as_posix(): path.read_bytes() for path in student.rglob("*") if path.is_file()}
     hub.put("models", NAME, files | {"notes.txt": b"written on the Hub"})
     (student / ONNX_FILES["q4"]).unlink()
     (student / "README.md").unlink()
-    card.write(student, id=NAME)
+    card.write_card(student, id=NAME)
     shown = run(hub, tmp_path, "publish", student, NAME, "--revision", "next")
     assert "branch next, new" in shown and "removed" in shown and "unchanged" in shown
     repo = hub.repos["models", NAME]
@@ -144,7 +145,7 @@ def test_a_second_revision_lies_beside_the_first(hub, student, tmp_path):
     assert hub.sent("PUT /lfs/") == 0, "what the Hub holds was sent again"
 
 
-def test_without_the_right_token_one_line_says_so_at_once(hub, tmp_path):
+def test_a_token_without_the_rights_gives_one_sentence_at_once(hub, tmp_path):
     folder = tmp_path / "any"
     tokens = {None: "hf auth login", "hf_wrong": "does not accept", "hf_bob": "may not write", "hf_reader": "only read"}
     for token, words in tokens.items():
@@ -167,7 +168,7 @@ def test_a_dry_run_sends_nothing_and_needs_no_token(hub, space, tmp_path):
     assert "old.py" in hub.repos["spaces", "lab/ear"].names()
 
 
-def test_a_killed_upload_is_repeated_and_nothing_is_half_published(hub, space, tmp_path):
+def test_a_stopped_upload_publishes_nothing_and_can_be_repeated(hub, space, tmp_path):
     arguments = [COMMAND, "publish-space", "lab/ear", "--folder", space]
     process: list[subprocess.Popen] = []
     hub.break_off("PUT", "/lfs/", then=lambda: process[0].kill())
@@ -204,7 +205,7 @@ def test_a_pull_request_changes_nothing_until_it_is_merged_and_is_made_once(hub,
     assert len(repo.pull_requests) == 1
 
 
-def test_private_means_private(hub, space, tmp_path):
+def test_a_private_repository_is_never_made_public(hub, space, tmp_path):
     arguments = ["publish-space", "lab/ear", "--folder", space, "--private"]
     assert "new, private" in run(hub, tmp_path, *arguments)
     assert hub.repos["spaces", "lab/ear"].private
@@ -212,7 +213,7 @@ def test_private_means_private(hub, space, tmp_path):
     assert "public" in run(hub, tmp_path, *arguments, code=1)
 
 
-def test_a_collection_ties_models_and_space_together_once(hub, tmp_path):
+def test_a_collection_gets_each_model_and_space_once(hub, tmp_path):
     for kind, name in (("models", "lab/teacher"), ("models", NAME), ("spaces", "lab/ear")):
         hub.create(kind, name)
     items = ["lab/teacher", NAME]
@@ -230,7 +231,7 @@ def refused(student: Path, match: str) -> None:
         publish.publish(student, NAME, dry_run=True)
 
 
-def test_a_stray_file_is_named(student):
+def test_a_file_that_does_not_belong_to_a_checkpoint_is_named(student):
     (student / "onnx" / "backup.onnx").write_bytes(b"x")
     refused(student, "backup.onnx does not belong")
 
@@ -243,7 +244,7 @@ def test_a_stray_file_is_named(student):
         ("results/speed.json", "AKIA" + "ABCDEFGHIJKLMNOP"),
     ],
 )
-def test_a_secret_is_named_by_file_and_line_and_not_repeated(student, file, line):
+def test_a_secret_is_reported_by_file_and_line_without_its_text(student, file, line):
     path = student / file
     count = len(path.read_text().splitlines())
     path.write_text(f"{path.read_text()}\n{line}\n")
@@ -253,7 +254,7 @@ def test_a_secret_is_named_by_file_and_line_and_not_repeated(student, file, line
     assert line not in str(error.value)
 
 
-def test_a_licence_that_the_teacher_forbids_is_refused(student):
+def test_a_licence_that_the_teacher_does_not_allow_is_an_error(student):
     text = (student / "README.md").read_text()
     (student / "README.md").write_text(text.replace("license: cc-by-4.0", "license: apache-2.0"))
     refused(student, "requires attribution")
@@ -261,7 +262,7 @@ def test_a_licence_that_the_teacher_forbids_is_refused(student):
     refused(student, "lab/teacher is CC-BY-NC-SA-4.0")
 
 
-def test_a_card_that_is_not_complete_or_of_another_model_is_refused(student):
+def test_an_incomplete_card_or_one_of_another_model_is_an_error(student):
     text = (student / "README.md").read_text()
     (student / "README.md").write_text(text.replace(NAME, "lab/other"))
     refused(student, "does not load lab/student")
@@ -271,7 +272,7 @@ def test_a_card_that_is_not_complete_or_of_another_model_is_refused(student):
     refused(student, "has no card")
 
 
-def test_a_config_that_is_broken_or_names_missing_code_is_refused(student):
+def test_a_broken_config_or_missing_code_is_an_error(student):
     config = json.loads((student / "config.json").read_text())
     (student / "log_mel.py").unlink()
     refused(student, r"has no log_mel\.py")
@@ -283,17 +284,17 @@ def test_a_config_that_is_broken_or_names_missing_code_is_refused(student):
     refused(student, "has no config.json")
 
 
-def test_onnx_files_of_other_weights_are_refused(student, tmp_path):
+def test_onnx_files_of_other_weights_are_an_error(student, tmp_path):
     weights = load_file(student / "model.safetensors")
     weights["classifier.bias"] += 0.25
     save_file(weights, student / "model.safetensors", metadata={"format": "pt"})
-    clips = validate.probes()
-    expected = validate.torch_answers(student, clips)
+    clips = probe_batches()
+    expected = validate.torch_predictions(student, clips)
     for dtype in ("fp32", "q8", "q4"):
         folder = tmp_path / dtype / "onnx"
         folder.mkdir(parents=True)
         shutil.copy(student / ONNX_FILES[dtype], folder)
-        with pytest.raises(Wav2SmallError, match=f"{ONNX_FILES[dtype]} answers otherwise"):
+        with pytest.raises(Wav2SmallError, match=f"{ONNX_FILES[dtype]} differs from model.safetensors"):
             validate.check_onnx(folder.parent, clips, expected)
         validate.check_onnx(folder.parent, clips, [logits - 0.25 for logits in expected])
     (folder / "model_q4.onnx").write_bytes(b"broken")
@@ -311,7 +312,7 @@ def test_only_a_prosody_teacher_needs_no_onnx(student, tmp_path):
     refused(student, r"has no onnx/model\.onnx: `wav2small export` writes it")
 
 
-def test_weights_that_are_missing_are_refused(student):
+def test_missing_weights_are_an_error(student):
     weights = load_file(student / "model.safetensors")
     del weights["classifier.bias"]
     save_file(weights, student / "model.safetensors", metadata={"format": "pt"})
@@ -319,7 +320,7 @@ def test_weights_that_are_missing_are_refused(student):
         validate.check_weights(student)
 
 
-def test_code_that_needs_our_package_is_refused(student):
+def test_remote_code_that_imports_our_package_is_an_error(student):
     code = student / "configuration_wav2small.py"
     code.write_text(f"from wav2small import Wav2SmallConfig\n{code.read_text()}")
     with pytest.raises(Wav2SmallError, match=r"does not load in a clean process.*wav2small"):
@@ -339,7 +340,7 @@ def test_code_that_needs_our_package_is_refused(student):
         ("app.py", "gradio", f"gradio  # {TOKEN}", "app.py, line 1, holds what looks like a token"),
     ],
 )
-def test_a_space_that_would_not_build_is_refused(space, file, old, new, match):
+def test_a_space_that_would_not_build_is_an_error(space, file, old, new, match):
     (space / file).write_text((space / file).read_text().replace(old, new))
     with pytest.raises(Wav2SmallError, match=match):
         publish.publish_space(space, "lab/ear", dry_run=True)
@@ -348,7 +349,7 @@ def test_a_space_that_would_not_build_is_refused(space, file, old, new, match):
 def test_the_space_of_this_package_is_published_with_its_page_and_passes_all_checks(tmp_path):
     publish.copy_space(None, tmp_path)
     assert validate.check_space(tmp_path)["sdk"] == "gradio"
-    validate.refuse_secrets(tmp_path)
+    validate.check_secrets(tmp_path)
     assert (tmp_path / "wav2small_demo" / "app.py").is_file() and not list(tmp_path.rglob("__pycache__"))
 
 

@@ -1,4 +1,4 @@
-"""The commands of those who make models; the work is done elsewhere."""
+"""Commands that make models; the work is done in the modules that they import."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,16 +10,18 @@ from wav2small.models.errors import Wav2SmallError
 
 app = typer.Typer()
 
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values of the recipe.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values in place of those of the recipe.")
+]
 
 
 @app.command()
 def annotate(
-    recipe: Annotated[Path, typer.Argument(help="YAML file with a teacher and corpora.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the Parquet shards.")],
+    recipe: Annotated[Path, typer.Argument(help="YAML file that names a teacher and corpora.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write Parquet files to.")],
     overrides: Overrides = None,
 ) -> None:
-    """Write a teacher's labels for the corpora of a recipe.
+    """Write teacher labels for the corpora of a recipe.
 
     A run that was stopped is continued.
     """
@@ -31,9 +33,9 @@ def annotate(
 @app.command()
 def mix(
     recipe: Annotated[Path, typer.Argument(help="YAML file.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the Parquet shards.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write Parquet files to.")],
     overrides: Overrides = None,
-    clips: Annotated[int, typer.Option(min=1, help="How many to render.")] = 10_000,
+    clips: Annotated[int, typer.Option(min=1, help="How many clips to render.")] = 10_000,
 ) -> None:
     """Render augmented clips and their teacher labels, once.
 
@@ -68,10 +70,10 @@ def train_head(
 def distill(
     recipe: Annotated[Path, typer.Argument(help="YAML file.")],
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped training.")] = False,
     publish_to: Annotated[
         str | None,
-        typer.Option("--publish", metavar="ORG/NAME", help="Then export, evaluate, write the card and publish it."),
+        typer.Option("--publish", metavar="ORG/NAME", help="Afterwards export, evaluate, write the card and publish."),
     ] = None,
 ) -> None:
     """Train a student from a recipe.
@@ -87,9 +89,9 @@ def distill(
     with require_extra("export"):
         from .hub import release
     settings = load_recipe(recipe, overrides)
-    release.ready(settings, publish_to)
+    release.check_release(settings, publish_to)
     run_distill(recipe, overrides, resume)
-    show(release.release(settings, publish_to))
+    print_plan(release.release(settings, publish_to))
 
 
 @app.command()
@@ -109,28 +111,37 @@ def models(
 
 @app.command()
 def evaluate(
-    data: Annotated[str, typer.Option(help="Folder, Parquet or WebDataset pattern, or Hub id.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; goes on where it was stopped.")],
+    data: Annotated[str, typer.Option(help="Folder, Parquet files, WebDataset pattern, or id on the Hub.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; a stopped run goes on where it was.")],
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL", help="Checkpoint folders or Hub ids; default: bundled.")
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Checkpoint folders or ids on the Hub; default: the bundled one."),
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="Ratings: arousal=COLUMN,dominance=COLUMN,valence=COLUMN, or some of them.")
+        str | None, typer.Option(help="Columns of ratings: arousal=A,dominance=B,valence=C, or some of them.")
     ] = None,
     scale: Annotated[tuple[float, float], typer.Option(help="Lowest and highest rating.")] = (0.0, 1.0),
-    emotion: Annotated[str | None, typer.Option(help="Column of emotion words: their norms are the target.")] = None,
-    teacher: Annotated[str | None, typer.Option(help="Model whose answers are the target.")] = None,
-    split: Annotated[str | None, typer.Option(help="Part of the data to score.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that clips must have; repeatable.")] = None,
+    emotion: Annotated[
+        str | None, typer.Option(help="Column of emotion words: targets are their norms, and AUC is computed.")
+    ] = None,
+    teacher: Annotated[str | None, typer.Option(help="Model whose predictions are the target.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to score, such as test.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Score only clips that have this value; repeatable."),
+    ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration of a data set on the Hub.")] = None,
     audio: Annotated[str, typer.Option(help="Column of the audio.")] = "audio",
-    groups: Annotated[str | None, typer.Option(help="Columns to break the scores down by: sex,speaker.")] = None,
-    conditions: Annotated[bool, typer.Option("--conditions", help="Robustness tests and distortions too.")] = False,
+    groups: Annotated[str | None, typer.Option(help="Columns to group the scores by, such as sex,speaker.")] = None,
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help="Also run the robustness tests and distortions.")
+    ] = False,
     noise: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of noise for --conditions.")
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of noise, for --conditions.")
     ] = None,
     rooms: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of impulse responses for --conditions.")
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of room impulse responses, for --conditions."),
     ] = None,
 ) -> None:
     """Score models: agreement, robustness, fairness.
@@ -148,19 +159,23 @@ def evaluate(
 @app.command()
 def card(
     folder: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="A checkpoint, annotations, or the Space.")
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder of a checkpoint or of teacher labels.")
     ],
     results: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, file_okay=False, help="Folder of a report of `wav2small evaluate`; repeatable."),
+        typer.Option(
+            metavar="FOLDER", exists=True, file_okay=False, help="Folder of a report of wav2small evaluate; repeatable."
+        ),
     ] = None,
-    id: Annotated[
-        str | None, typer.Option(help="On the Hub, for the code in the card; for the Space: of the model it shows.")
-    ] = None,
-    speed: Annotated[bool, typer.Option("--speed", help="Measure size, time and memory, on an idle machine.")] = False,
+    id: Annotated[str | None, typer.Option(help="Id on the Hub (org/name), for the code in the card.")] = None,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Measure size, time and memory; needs an idle machine.")
+    ] = False,
     compare: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, file_okay=False, help="Checkpoint to measure beside this one; repeatable."),
+        typer.Option(
+            metavar="FOLDER", exists=True, file_okay=False, help="Checkpoint to measure beside this one; repeatable."
+        ),
     ] = None,
 ) -> None:
     """Write a model card from what was measured and recorded.
@@ -168,30 +183,33 @@ def card(
     The card is README.md in the folder. A card that was edited by hand is never overwritten.
     """
     if compare and not speed:
-        raise Wav2SmallError("--compare is for --speed: give that too")
+        raise Wav2SmallError("--compare needs --speed: add it")
     with require_extra("training"):
-        from .hub.card import write as write_card
+        from .hub.card import write_card
     typer.echo(f"wrote {write_card(folder, results, id=id, speed=speed, compare=compare)}")
 
 
 @app.command()
 def export(
-    source: Annotated[str, typer.Argument(help="Checkpoint folder or Hub id.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write; or SOURCE itself, to add the files to it.")],
+    source: Annotated[str, typer.Argument(help="Checkpoint folder or id on the Hub.")],
+    out: Annotated[Path, typer.Argument(help="New folder for a copy with the files, or SOURCE itself.")],
     speech: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Recordings to calibrate on, for 4 bits.")
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of speech to calibrate on; needed for 4 bits."),
     ] = None,
-    speech_licence: Annotated[str | None, typer.Option(help="SPDX id of the licence of these recordings.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Markdown file: all ways to quantize, measured.")] = None,
+    speech_licence: Annotated[str | None, typer.Option(help="SPDX id of the licence of that speech.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Markdown file to write: all ways to quantize, measured.")] = None,
 ) -> None:
     """Write the ONNX files of a checkpoint.
 
     These are float, 8 bits and 4 bits (float16 for a teacher).
     """
     if report and not speech:
-        raise Wav2SmallError("--report compares on speech: name a folder with --speech")
+        raise Wav2SmallError("--report needs speech: name a folder with --speech")
     if speech and not speech_licence:
-        raise Wav2SmallError(f"{speech} shapes the small files: name its licence with --speech-licence, as an SPDX id")
+        raise Wav2SmallError(
+            f"the small files depend on {speech}: name its licence with --speech-licence, as an SPDX id"
+        )
     with require_extra("export"):
         from .benchmarks.quantization import report as run_report
         from .exporters.export import export as run_export
@@ -203,17 +221,22 @@ def export(
 
 @app.command()
 def calibrate(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files; it gets a words.json.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files; words.json is written there.")],
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FOLDER", exists=True, file_okay=False, help="Ordinary speech, such as people reading aloud."
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Folders of ordinary speech, such as people reading.",
         ),
     ],
     check: Annotated[
         list[Path] | None,
         typer.Option(
-            exists=True, file_okay=False, help="More speech to try the words on, such as acted emotions; repeatable."
+            exists=True,
+            file_okay=False,
+            help="Folder of other speech to count the words on, such as acted emotions; repeatable.",
         ),
     ] = None,
 ) -> None:
@@ -226,16 +249,16 @@ def calibrate(
     typer.echo(run_calibrate(checkpoint, folders, check or []))
 
 
-Place = Annotated[str, typer.Argument(metavar="ORG/NAME", help="Where on the Hub.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, show what would be done, send nothing.")]
-Private = Annotated[bool, typer.Option("--private", help="Make a new one private.")]
-Branch = Annotated[str | None, typer.Option(help="Branch, made if it is not there; default: main.")]
+Place = Annotated[str, typer.Argument(metavar="ORG/NAME", help="Repository on the Hub.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and show the changes; send nothing.")]
+Private = Annotated[bool, typer.Option("--private", help="Make a new repository private.")]
+Branch = Annotated[str | None, typer.Option(help="Branch; created if it is missing; default: main.")]
 PullRequest = Annotated[bool, typer.Option("--pr", help="Propose the change as a pull request.")]
 
 
 @app.command()
 def publish(
-    folder: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files and card.")],
+    folder: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files and a card.")],
     place: Place,
     dry_run: DryRun = False,
     private: Private = False,
@@ -248,13 +271,13 @@ def publish(
     """
     with require_extra("training"):
         from .hub.publish import publish as run_publish
-    show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
+    print_plan(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
 
 
 @app.command("publish-space")
 def publish_space(
     place: Place,
-    folder: Annotated[Path | None, typer.Option(help="Default: the Space of this package.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder of the Space; default: that of this package.")] = None,
     dry_run: DryRun = False,
     private: Private = False,
     revision: Branch = None,
@@ -266,26 +289,28 @@ def publish_space(
     """
     with require_extra("training"):
         from .hub.publish import publish_space as run_publish
-    show(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
+    print_plan(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
 
 
 @app.command()
 def collect(
-    title: Annotated[str, typer.Argument(help="Of the collection; it belongs to the owner of the first item.")],
-    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="org/name of a model, spaces/org/name, …")],
+    title: Annotated[str, typer.Argument(help="Title; the collection belongs to the owner of the first item.")],
+    items: Annotated[
+        list[str], typer.Argument(metavar="ITEM", help="org/name of a model, spaces/org/name or datasets/org/name.")
+    ],
     private: Private = False,
 ) -> None:
-    """Put models and a Space into a collection on the Hub.
+    """Put models and Spaces into a collection on the Hub.
 
-    If the collection exists, the missing items are added.
+    Items that are in it already stay.
     """
     with require_extra("training"):
         from .hub.publish import collect as run_collect
     typer.echo(run_collect(title, items, private))
 
 
-def show(plan: Any) -> None:
-    """Print what was published, or would be: a table and one line."""
+def print_plan(plan: Any) -> None:
+    """Print what was published, or would be published: a table and one line."""
     from rich.console import Console
 
     typer.echo(plan.title())

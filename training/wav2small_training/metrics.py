@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import bootstrap, spearmanr
+from scipy.stats import bootstrap, mannwhitneyu, spearmanr
 
 AT_ONCE = 500_000  # numbers that the bootstrap draws at once
 UNCHANGED = 0.05  # a smaller difference of two predictions counts as none (audeering/ser-tests)
@@ -40,8 +40,28 @@ def mae(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def spearman(prediction: np.ndarray, target: np.ndarray) -> float:
-    """Spearman's rank correlation of two (n,) arrays; NaN where either is constant."""
+    """Spearman's rank correlation of two (n,) arrays; 0 where either is constant."""
+    if np.ptp(prediction) == 0 or np.ptp(target) == 0:
+        return 0.0
     return float(spearmanr(prediction, target).statistic)
+
+
+def auc(high: np.ndarray, low: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Area under the ROC curve of predictions that should be high against predictions that should be low.
+
+    It is the probability that a clip of the first group is predicted higher than one of the second, ties counting half:
+    the statistic of Mann and Whitney (1947), divided by the number of pairs.
+
+    Args:
+        high: predictions for the first group.
+        low: predictions for the second group.
+        axis: of the clips.
+
+    Returns:
+        0..1, without that axis; .5 is chance.
+    """
+    pairs = high.shape[axis] * low.shape[axis]
+    return np.asarray(mannwhitneyu(high, low, axis=axis, method="asymptotic").statistic / pairs)
 
 
 def js_distance(prediction: np.ndarray, target: np.ndarray, bins: int = 10) -> float:
@@ -70,18 +90,19 @@ def interval(
     prediction: np.ndarray,
     target: np.ndarray,
     resamples: int = 1000,
-    seed: int = 0,
+    paired: bool = True,
 ) -> tuple[float, float]:
     """95 % confidence interval by the percentile bootstrap (Efron 1979): clips are drawn with replacement.
 
-    It says how much the score depends on the choice of clips; the speakers and raters stay the same.
+    It says how much the score depends on the choice of clips; the speakers and raters stay the same. The
+    draws are the same in every call.
 
     Args:
-        metric: one of the above that works on each column.
+        metric: one of the above, which takes the clips along the first axis.
         prediction: (clips,).
         target: (clips,).
         resamples: draws of as many clips as there are.
-        seed: of the draws.
+        paired: whether a clip is in both arrays; else, as for [`auc`], clips are drawn from each array by itself.
 
     Returns:
         Lower and upper end.
@@ -93,11 +114,11 @@ def interval(
     found: Any = bootstrap(
         (prediction, target),
         statistic,
-        paired=True,
+        paired=paired,
         vectorized=True,
         n_resamples=resamples,
         batch=max(1, AT_ONCE // len(target)),
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

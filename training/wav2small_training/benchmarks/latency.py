@@ -1,9 +1,8 @@
-"""What 5 s of audio cost on one thread: time, memory and bytes, of our files, of torch, and of others for comparison.
+"""What 5 s of audio cost on one thread: time, memory and bytes, of our files, of torch, and of openSMILE.
 
     python -m wav2small_training.benchmarks.latency [CHECKPOINT...]
 
-Times are medians of runs that take turns in one process, so that whatever else the machine does meets all alike. Peak
-memory is that of a process of its own, interpreter and libraries included.
+Times are medians of runs in turns. Peak memory is that of a process of its own, with interpreter and libraries.
 """
 
 import importlib.util
@@ -18,36 +17,38 @@ from wav2small.inference.predictor import BUNDLED
 from wav2small.models.auto import CLASSES
 
 from ..exporters import FOLDED_ALONE
+from ..tables import grid
 from .presets import PRESETS
-from .race import NOTHING, ONNX, OPENSMILE, SECONDS, TORCH, Contestant, peak_memory, processor, race
+from .race import SECONDS, Contestant, idle_memory, measure, processor
+from .runtimes import load_onnx, load_opensmile, load_torch
 
 
 def of_checkpoint(folder: Path, work: Path) -> list[Contestant]:
-    """A checkpoint through torch, as straightforward ONNX, and as each of its ONNX files.
+    """A checkpoint through torch, as untuned ONNX, and as each of its ONNX files.
 
     Args:
         folder: of the checkpoint.
-        work: folder for the straightforward export, which needs the extra `export`.
+        work: folder for the untuned export, which needs the extra `export`.
     """
     found = []
     name = folder.resolve().name
     weights = folder / "model.safetensors"
     if weights.is_file():
-        found.append(Contestant(f"{name}: torch", TORCH, weights))
+        found.append(Contestant(f"{name}: torch", load_torch, weights))
     if weights.is_file() and importlib.util.find_spec("optimum"):
         from ..exporters.export import StraightOnnxConfig, export_onnx, load_exportable
 
         model, path = load_exportable(folder), work / f"{name}.onnx"
         if model.config.model_type != FOLDED_ALONE:
             export_onnx(model, path, StraightOnnxConfig)
-            found.append(Contestant(f"{name}: ONNX, straightforward", ONNX, path))
+            found.append(Contestant(f"{name}: ONNX, untuned", load_onnx, path))
     for file in sorted((folder / "onnx").glob("*.onnx"), key=lambda file: -file.stat().st_size):
-        found.append(Contestant(f"{name}: {file.name}", ONNX, file))
+        found.append(Contestant(f"{name}: {file.name}", load_onnx, file))
     return found
 
 
 def untrained_students(work: Path) -> list[Contestant]:
-    """The other students of the paper with random weights, which change neither bytes nor time.
+    """The other students with random weights, which change neither bytes nor time.
 
     Args:
         work: folder for their checkpoints; their ONNX files need the extra `export`.
@@ -65,7 +66,20 @@ def untrained_students(work: Path) -> list[Contestant]:
     return found
 
 
-def bench(
+def table(contestants: list[Contestant]) -> str:
+    """Measure contestants, and lay out a Markdown table."""
+    rows = []
+    for name, cost in measure(contestants).items():
+        size = f"{cost.bytes:,}" if cost.bytes else ""
+        rows.append([name, size, f"{cost.ms:.1f}", f"{1000 * SECONDS / cost.ms:.0f}", f"{cost.peak_mb:.0f}"])
+    note = (
+        f"{SECONDS:.0f} s of audio, one thread, {date.today()}, {processor()}. Peak memory is that of the process; a "
+        f"process that only imports numpy and ONNX Runtime needs {idle_memory():.0f} MB."
+    )
+    return f"{note}\n\n{grid(['', 'bytes', 'ms', 'times real time', 'peak memory (MB)'], rows, numeric=True)}"
+
+
+def main(
     checkpoints: Annotated[list[Path] | None, typer.Argument(exists=True, help="Default: the bundled one.")] = None,
 ) -> None:
     """Print the table, in Markdown."""
@@ -75,27 +89,9 @@ def bench(
         if importlib.util.find_spec("optimum"):
             contestants += untrained_students(work)
         if importlib.util.find_spec("opensmile"):
-            contestants.append(Contestant("openSMILE: eGeMAPSv02", OPENSMILE))
+            contestants.append(Contestant("openSMILE: eGeMAPSv02", load_opensmile))
         typer.echo(table(contestants))
 
 
-def table(contestants: list[Contestant]) -> str:
-    """Race all, measure the memory of each, and lay it out in Markdown."""
-    times = race(contestants)
-    idle = peak_memory(Contestant("", NOTHING))
-    lines = [
-        f"{SECONDS:.0f} s of audio, one thread, {date.today()}, {processor()}. Peak memory is that of the process; one "
-        f"that only imports numpy and ONNX Runtime takes {idle:.0f} MB.",
-        "",
-        "| | bytes | ms | times real time | peak memory (MB) |",
-        "|---|--:|--:|--:|--:|",
-    ]
-    for one in contestants:
-        size = f"{one.bytes:,}" if one.bytes else ""
-        speed = 1000 * SECONDS / times[one.name]
-        lines.append(f"| {one.name} | {size} | {times[one.name]:.1f} | {speed:.0f} | {peak_memory(one):.0f} |")
-    return "\n".join(lines)
-
-
 if __name__ == "__main__":
-    typer.run(bench)
+    typer.run(main)

@@ -1,4 +1,4 @@
-"""`wav2small models`: teacher and students side by side: size, cost, speed, memory, licence."""
+"""`wav2small models`: size, cost, speed, memory and licence of the known networks and of checkpoints."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
+from wav2small.checkpoint import load_checkpoint
 from wav2small.inference.predictor import BUNDLED, ONNX_FILES
 from wav2small.models.auto import CLASSES, AdvTeacherForAudioClassification
-from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import link_model
 
 from .presets import PRESETS
-from .race import TORCH, Contestant, peak_memory, processor, race
+from .race import Contestant, measure, processor
+from .runtimes import load_torch
 
 SECONDS = 5
 RUNS = 7  # the teacher takes seconds
@@ -25,13 +27,13 @@ RUNS = 7  # the teacher takes seconds
 
 @dataclass(frozen=True)
 class Entry:
-    """One row.
+    """One row of the table.
 
     Attributes:
         name: of the model.
         values: parameters, with the constants of the front end.
         gmac: multiply-accumulates for 5 s, in 10^9.
-        folder: with its weights.
+        folder: of the checkpoint.
         licence: of its weights; `None` for random ones.
     """
 
@@ -42,7 +44,7 @@ class Entry:
     licence: str | None
 
     def size(self, kind: str) -> str:
-        """Bytes of one of its ONNX files, if it was exported."""
+        """KB of one of its ONNX files, or a dash."""
         file = self.folder / ONNX_FILES[kind]
         return f"{file.stat().st_size / 1000:,.0f}" if file.is_file() else "-"
 
@@ -57,7 +59,7 @@ def count_gmac(model: PreTrainedModel) -> float:
     """Count the multiply-accumulates for 5 s of audio, in 10^9."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, SECONDS * model.config.sampling_rate))
-    return counter.get_total_flops() / 2e9
+    return float(counter.get_total_flops() / 2e9)
 
 
 def entries(checkpoints: list[Path], work: Path) -> Iterator[Entry]:
@@ -71,34 +73,38 @@ def entries(checkpoints: list[Path], work: Path) -> Iterator[Entry]:
             licence = " and ".join(member["licence"] for member in config.members)
         yield Entry(name, count_values(model), count_gmac(model), folder, licence)
     for folder in checkpoints:
-        try:
-            model_class = CLASSES[AutoConfig.from_pretrained(folder).model_type]
-        except (OSError, ValueError, KeyError):
-            raise Wav2SmallError(f"{folder} is no checkpoint of a model of ours") from None
-        model = model_class.from_pretrained(folder).eval()
+        model = load_checkpoint(folder)
         licence = link_model(str(folder), "parent").licence
         name = "the bundled checkpoint" if folder == BUNDLED else folder.name
         yield Entry(name, count_values(model), count_gmac(model), folder, licence or "unknown")
 
 
 def main(checkpoints: list[Path] | None = None) -> None:
-    """Print the table for the paper's models and for checkpoints; default: the bundled one."""
+    """Print the table for the known networks and for checkpoints; default: the bundled one."""
     console = Console()
-    columns = ("", "values", "GMAC", "ONNX (KB)", "8 bit (KB)", "torch (ms)", "peak memory (MB)", "licence of weights")
-    table = Table(*columns, title=f"{SECONDS} s of audio, one thread, {processor()}")
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("model", overflow="fold", min_width=14)
+    for header in ("values", "GMAC", "ONNX\nKB", "8 bit\nKB", "torch\nms", "peak\nMB"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("licence of\nthe weights", overflow="fold")
     with tempfile.TemporaryDirectory() as temporary, console.status("measuring"):
         rows = list(entries(checkpoints or [BUNDLED], Path(temporary)))
-        contestants = {row.name: Contestant(row.name, TORCH, row.folder / "model.safetensors") for row in rows}
-        times = race(contestants.values(), RUNS, SECONDS)
+        contestants = [Contestant(row.name, load_torch, row.folder / "model.safetensors") for row in rows]
+        costs = measure(contestants, RUNS, SECONDS)
         for row in rows:
+            cost = costs[row.name]
             table.add_row(
                 row.name,
                 f"{row.values:,}",
                 f"{row.gmac:.3f}",
                 row.size("fp32"),
                 row.size("q8"),
-                f"{times[row.name]:.1f}",
-                f"{peak_memory(contestants[row.name], SECONDS):.0f}",
+                f"{cost.ms:,.1f}" if cost.ms < 100 else f"{cost.ms:,.0f}",
+                f"{cost.peak_mb:,.0f}",
                 row.licence or "random weights",
             )
     console.print(table)
+    console.print(
+        f"{SECONDS} s of audio, one thread, {processor()}. torch ms: median time through torch; peak MB: peak "
+        "memory of that process; -: no such file."
+    )

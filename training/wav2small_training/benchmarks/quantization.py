@@ -1,7 +1,6 @@
-"""Ways to quantize one model, side by side: bytes, agreement with float on held-out speech, time, memory.
+"""Ways to quantize one model, side by side: bytes, agreement with float on test speech, time, memory.
 
-The ways of ONNX Runtime quantize what flows through the network as well, through optimum's quantizer; ours quantize
-weights alone.
+The ways of ONNX Runtime also quantize activations, by optimum's quantizer; ours quantize weights alone.
 """
 
 import tempfile
@@ -27,7 +26,9 @@ from ..exporters.export import StraightOnnxConfig, calibration_clips, export_onn
 from ..exporters.quantize import adapt_all, correct_bias, eight_bit, float16, four_bit, predict_clips, with_codes
 from ..exporters.weights import nearest, weights
 from ..metrics import ccc
-from .race import ONNX, Contestant, peak_memory, processor, race
+from ..tables import grid
+from .race import Contestant, measure, processor
+from .runtimes import load_onnx
 
 RUNS = 30
 OPERATORS = ["Conv", "Gemm", "MatMul", "MaxPool"]
@@ -42,7 +43,7 @@ class Row:
     Attributes:
         method: in words.
         bytes: of the file.
-        agreement: (3,) CCC with the float model's answers to held-out speech: arousal, dominance, valence.
+        agreement: (3,) CCC with the float model's predictions for test speech: arousal, dominance, valence.
         ratio: time for 5 s of audio on one thread, 1 for the tuned float file.
         memory: peak of a process that runs it, in MB.
     """
@@ -55,7 +56,7 @@ class Row:
 
 
 def report(model: PreTrainedModel, speech: Path, path: Path) -> None:
-    """Compare on a folder of recordings, half of them to calibrate on and half held out, and write the table.
+    """Compare on a folder of recordings, half to calibrate on and half to test on, and write the table.
 
     Args:
         model: a student.
@@ -67,26 +68,27 @@ def report(model: PreTrainedModel, speech: Path, path: Path) -> None:
     """
     files = audio_files(speech)
     if len(files) < 2:
-        raise Wav2SmallError(f"{speech} holds one recording: one to calibrate on and one held out are needed")
-    held_out = [read_audio(file) for file in files[1::2]]
+        raise Wav2SmallError(f"{speech} holds one recording: one to calibrate on and one to test on are needed")
+    test_clips = [read_audio(file) for file in files[1::2]]
     with whole_file(path) as temporary:
-        rows = compare(model, calibration_clips(files[::2]), held_out)
+        rows = compare(model, calibration_clips(files[::2]), test_clips)
         text = (
             f"# Ways to store a {model.config.model_type} as ONNX\n\n"
-            f"CCC with the answers of the tuned float file to {len(held_out)} recordings of {speech.resolve().name}, "
-            f"where the other {len(files) - len(held_out)} were there to calibrate on. Time for 5 s of audio on one "
-            f"thread in relation to that file: medians of runs that took turns. {date.today()}, {processor()}.\n\n"
+            f"CCC with the predictions of the tuned float file for {len(test_clips)} recordings of "
+            f"{speech.resolve().name}, where the other {len(files) - len(test_clips)} served to calibrate on. "
+            f"Time for 5 s of audio on one thread, relative to that file: medians of runs in turns. "
+            f"{date.today()}, {processor()}.\n\n"
         )
         temporary.write_text(text + markdown(rows), encoding="utf-8")
 
 
-def compare(model: PreTrainedModel, calibration: Sequence[np.ndarray], held_out: Sequence[np.ndarray]) -> list[Row]:
+def compare(model: PreTrainedModel, calibration: Sequence[np.ndarray], test_clips: Sequence[np.ndarray]) -> list[Row]:
     """Quantize a model in every way and measure each.
 
     Args:
         model: a student.
         calibration: waveforms (samples,) of real speech, all of one length.
-        held_out: waveforms of other speech, of any length.
+        test_clips: waveforms of other speech, of any length.
     """
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -99,42 +101,39 @@ def compare(model: PreTrainedModel, calibration: Sequence[np.ndarray], held_out:
         for i, (method, make) in enumerate(track(WAYS.items(), "quantizing", transient=True)):
             files[method] = work / f"{i}.onnx"
             onnx.save(make(onnx.load(tuned), calibration), files[method])
-        return measure(files, held_out)
+        return measure_files(files, test_clips)
 
 
-def measure(files: dict[str, Path], held_out: Sequence[np.ndarray]) -> list[Row]:
-    """Measure files by their methods; the first is what the others are compared with."""
-    contestants = {method: Contestant(method, ONNX, path) for method, path in files.items()}
-    times = race(contestants.values(), RUNS)
+def measure_files(files: dict[str, Path], test_clips: Sequence[np.ndarray]) -> list[Row]:
+    """Measure files by their methods; the others are compared with the first."""
+    costs = measure([Contestant(method, load_onnx, path) for method, path in files.items()], RUNS)
     results = {
-        method: predict_clips(onnx.load(path), held_out)
+        method: predict_clips(onnx.load(path), test_clips)
         for method, path in track(files.items(), "measuring", transient=True)
     }
-    expected, fastest = next(iter(results.values())), next(iter(times.values()))
-    return [
-        Row(
-            method,
-            path.stat().st_size,
-            tuple(ccc(results[method], expected).tolist()),
-            times[method] / fastest,
-            peak_memory(contestants[method]),
-        )
-        for method, path in files.items()
-    ]
+    expected, fastest = next(iter(results.values())), next(iter(costs.values())).ms
+    rows = []
+    for method, path in files.items():
+        arousal, dominance, valence = ccc(results[method], expected).tolist()
+        cost, size = costs[method], path.stat().st_size
+        rows.append(Row(method, size, (arousal, dominance, valence), cost.ms / fastest, cost.peak_mb))
+    return rows
 
 
 def markdown(rows: Iterable[Row]) -> str:
     """A table of the rows."""
+    header = ["method", "bytes", "CCC with float: A", "D", "V", "time", "peak memory (MB)"]
     lines = [
-        "| method | bytes | CCC with float: A | D | V | time | peak memory (MB) |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-        *(
-            f"| {row.method} | {row.bytes:,} | {' | '.join(f'{one:.4f}' for one in row.agreement)} "
-            f"| {row.ratio:.2f} | {row.memory:.0f} |"
-            for row in rows
-        ),
+        [
+            row.method,
+            f"{row.bytes:,}",
+            *(f"{one:.4f}" for one in row.agreement),
+            f"{row.ratio:.2f}",
+            f"{row.memory:.0f}",
+        ]
+        for row in rows
     ]
-    return "\n".join(lines) + "\n"
+    return grid(header, lines, numeric=True) + "\n"
 
 
 def by_optimum(
@@ -145,7 +144,7 @@ def by_optimum(
     per_channel: bool = True,
     inner: bool = False,
 ) -> onnx.ModelProto:
-    """Quantize weights and what flows through, everywhere behind the front end.
+    """Quantize weights and activations, everywhere behind the front end.
 
     Args:
         model: the float graph.
@@ -188,13 +187,13 @@ def by_optimum(
         return onnx.load(Path(folder) / "model_quantized.onnx")
 
 
-def rounded(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
-    """All weights in so many bits, to the nearest code."""
+def round_to_nearest(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
+    """Round all weights to the nearest code of so many bits."""
     return with_codes(model, {weight.name: nearest(weight.array, weight.axis, bits) for weight in weights(model)})
 
 
-def all_adapted(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onnx.ModelProto:
-    """All weights in 4 bits, rounded adaptively where that can be."""
+def round_adaptively(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onnx.ModelProto:
+    """Round all weights to 4 bits, adaptively where that is possible."""
     coded = {weight.name: nearest(weight.array, weight.axis, 4) for weight in weights(model)}
     return correct_bias(with_codes(model, coded | adapt_all(model, clips, 4)), clips, predict_clips(model, clips))
 
@@ -209,9 +208,9 @@ WAYS: dict[str, Callable[[onnx.ModelProto, Sequence[np.ndarray]], onnx.ModelProt
     "the same, min-max, without first and last layer": lambda model, clips: by_optimum(model, clips, QDQ, inner=True),
     "static QOperator, a scale a channel, min-max": lambda model, clips: by_optimum(model, clips, QOPERATOR),
     "weights float16": lambda model, clips: float16(model),
-    "weights 8 bit, nearest": lambda model, clips: rounded(model, 8),
+    "weights 8 bit, nearest": lambda model, clips: round_to_nearest(model, 8),
     "weights 8 bit, adaptive rounding: `model_quantized.onnx`": eight_bit,
-    "weights 4 bit, nearest": lambda model, clips: rounded(model, 4),
-    "weights 4 bit, adaptive rounding": all_adapted,
+    "weights 4 bit, nearest": lambda model, clips: round_to_nearest(model, 4),
+    "weights 4 bit, adaptive rounding": round_adaptively,
     "weights 4 bit where they hold, adaptive rounding: `model_q4.onnx`": four_bit,
 }

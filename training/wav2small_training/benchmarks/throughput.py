@@ -61,7 +61,8 @@ def training_step(recipe: Recipe, threads: int, device: str) -> float:
 
     def step() -> int:
         optimizer.zero_grad()
-        ccc_loss(student(values).logits, targets).backward()
+        loss: torch.Tensor = ccc_loss(student(values).logits, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return recipe.batch
 

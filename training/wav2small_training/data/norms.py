@@ -48,6 +48,14 @@ WARRINER = {  # emotion word of the corpus: (lemma of the table, valence, arousa
     "sympathy": ("sympathy", 6.57, 3.08, 5.90),
 }
 
+# Groups of emotion words, (high, low), that acted speech must separate: AUC of the predictions between them needs no
+# norms. Arousal: words of an aroused speaker against words of a calm one; surprise is aroused, of either valence.
+# Valence: the one positive word that most corpora have against negative ones.
+AUC_GROUPS = {
+    "arousal": (("anger", "fear", "happiness", "surprise"), ("sadness", "neutral")),
+    "valence": (("happiness",), ("anger", "fear", "sadness")),
+}
+
 
 def emotion_norm(emotion: str) -> np.ndarray:
     """Look up the norm of one emotion word: (3,) float32, arousal, dominance, valence in 0..1.

@@ -1,8 +1,8 @@
-"""A checkpoint's own answers to ordinary speech -> the thresholds of its words, and a table of what the words then say.
+"""Predictions of a checkpoint for ordinary speech -> thresholds of its affect words, and how often each word occurs.
 
-The thresholds are the 10 % and the 90 % quantile of the answers to ordinary speech, such as people reading aloud: an
-arousal is "high" if nine of ten ordinary voices have less. So ordinary speech is mostly "unsure", whatever mixture of
-emotions a corpus holds and wherever the answers of a checkpoint cluster.
+The thresholds are the 10 % and the 90 % quantile of the predictions for ordinary speech, such as people reading aloud:
+arousal is "high" where nine of ten ordinary voices have less. So ordinary speech is mostly "unsure", whatever emotions
+a corpus holds and wherever the predictions of a checkpoint lie.
 """
 
 from collections import Counter
@@ -18,33 +18,33 @@ from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import open_rows, waveform
 from ..recipe import Corpus
-from .report import grid
+from ..tables import grid
 
-TAIL = 0.1  # of ordinary speech is below "low", and as much above "high"
+TAIL = 0.1  # of ordinary speech is below "low", and the same share above "high"
 CLIPS = 300  # of a folder, evenly chosen
-FEWEST = 20  # clips that a quantile of 10 % can be told from
-SECONDS = (1, 2, 3, 4, 5)  # lengths of the crops, in turn: short commands scatter more than long ones
+FEWEST = 20  # clips from which a quantile of 10 % can be estimated
+SECONDS = (1, 2, 3, 4, 5)  # lengths of the crops, in turn: predictions for short speech vary more
 EMOTION = "emotion"  # column of metadata.csv that the table is broken down by
 WORDS = [word for row in REGIONS.values() for word in row]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a checkpoint answers to the recordings of a folder.
+class FolderPredictions:
+    """Predictions of a checkpoint for the recordings of a folder.
 
     Attributes:
         folder: of the recordings.
-        answers: those that are not silent.
-        emotions: word of `metadata.csv` for each answer; all empty if it has no such column.
+        predictions: of those recordings that are not silent.
+        emotions: word of `metadata.csv` for each prediction; all empty if it has no such column.
     """
 
     folder: Path
-    answers: list[Prediction]
+    predictions: list[Prediction]
     emotions: list[str]
 
     def values(self, axis: str) -> np.ndarray:
-        """(answers,) float64: one axis."""
-        return np.array([getattr(answer, axis) for answer in self.answers])
+        """(predictions,) float64: one axis."""
+        return np.array([getattr(prediction, axis) for prediction in self.predictions])
 
 
 def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path]) -> str:
@@ -53,7 +53,7 @@ def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path]) -> str
     Args:
         checkpoint: folder with `onnx/model.onnx`.
         ordinary: folders of ordinary speech, each of which counts the same.
-        others: folders to try the words on, for example of emotional speech.
+        others: folders whose words are counted as well, for example of emotional speech.
 
     Returns:
         A table in Markdown: share of each word in each folder and, where metadata.csv has a column `emotion`, for each
@@ -63,53 +63,55 @@ def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path]) -> str
         Wav2SmallError: if the checkpoint or a recording cannot be read, or a folder of ordinary speech is too small.
     """
     if not checkpoint.is_dir():
-        raise Wav2SmallError(f"{checkpoint} is no folder: calibrate a local checkpoint, then publish it")
+        raise Wav2SmallError(f"{checkpoint} is not a folder: calibrate a local checkpoint, then publish it")
     predictor = load(checkpoint)
-    references = [listen(predictor, folder) for folder in ordinary]
-    for heard in references:
-        if len(heard.answers) < FEWEST:
-            raise Wav2SmallError(f"{heard.folder} holds {len(heard.answers)} clips with sound: {FEWEST} are the fewest")
-    tried = [listen(predictor, folder) for folder in others]
-    words = measure(references)
+    references = [predict_folder(predictor, folder) for folder in ordinary]
+    for each in references:
+        if len(each.predictions) < FEWEST:
+            raise Wav2SmallError(
+                f"{each.folder} holds {len(each.predictions)} clips with sound: at least {FEWEST} are needed"
+            )
+    tried = [predict_folder(predictor, folder) for folder in others]
+    words = measure_thresholds(references)
     words.write(checkpoint)
-    return table(words, [*references, *tried])
+    return word_table(words, [*references, *tried])
 
 
-def listen(predictor: Predictor, folder: Path) -> Heard:
-    """Answer to at most 300 recordings of a folder, evenly chosen: crops of 1 to 5 s from their middles."""
+def predict_folder(predictor: Predictor, folder: Path) -> FolderPredictions:
+    """Predict crops of 1 to 5 s from the middles of at most 300 recordings of a folder, evenly chosen."""
     corpus = Corpus(source=str(folder), licence="unknown")
     rows = list(open_rows(corpus))
     chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(CLIPS, len(rows))).round().astype(int)]
-    answers, emotions = [], []
+    predictions, emotions = [], []
     for i, row in enumerate(chosen):
         whole = waveform(row, corpus)
         samples = SECONDS[i % len(SECONDS)] * predictor.sampling_rate
         first = max(0, len(whole) - samples) // 2
-        answer = predictor((whole[first : first + samples], predictor.sampling_rate))
-        if not answer.silent:
-            answers.append(answer)
+        prediction = predictor((whole[first : first + samples], predictor.sampling_rate))
+        if not prediction.silent:
+            predictions.append(prediction)
             emotions.append(row.get(EMOTION) or "")
-    return Heard(folder, answers, emotions)
+    return FolderPredictions(folder, predictions, emotions)
 
 
-def measure(references: list[Heard]) -> AffectWords:
-    """Take the thresholds from answers to ordinary speech."""
+def measure_thresholds(references: list[FolderPredictions]) -> AffectWords:
+    """Take the thresholds from predictions for ordinary speech."""
     thresholds = {}
     for axis in ("arousal", "valence"):
-        # a thousand steps of each folder, so that each counts the same whatever its size
-        pooled = [np.quantile(heard.values(axis), np.linspace(0, 1, 1001)) for heard in references]
+        # 1,001 quantiles of each folder, so that each counts the same whatever its size
+        pooled = [np.quantile(each.values(axis), np.linspace(0, 1, 1001)) for each in references]
         low, high = np.quantile(np.concatenate(pooled), [TAIL, 1 - TAIL]).round(4).tolist()
         thresholds[axis] = (low, high)
-    counts = " and ".join(f"{len(heard.answers)} clips of {heard.folder.resolve().name}" for heard in references)
-    how = f"{TAIL:.0%} and {1 - TAIL:.0%} quantiles of the answers to crops of {SECONDS[0]} to {SECONDS[-1]} s"
+    counts = " and ".join(f"{len(each.predictions)} clips of {each.folder.resolve().name}" for each in references)
+    how = f"{TAIL:.0%} and {1 - TAIL:.0%} quantiles of the predictions for crops of {SECONDS[0]} to {SECONDS[-1]} s"
     return AffectWords(**thresholds, measured_on=f"{how}: {counts}")
 
 
-def table(words: AffectWords, heard: list[Heard]) -> str:
+def word_table(words: AffectWords, folders: list[FolderPredictions]) -> str:
     """Share of each word, by folder and by emotion, in percent, as Markdown."""
     rows = []
-    for each in heard:
-        said = [words(a.arousal, a.valence) for a in each.answers]
+    for each in folders:
+        said = [words(one.arousal, one.valence) for one in each.predictions]
         rows.append(_row(each.folder.resolve().name, said))
         for emotion in sorted(set(each.emotions) - {""}):
             rows.append(_row(f"- {emotion}", [w for w, e in zip(said, each.emotions, strict=True) if e == emotion]))

@@ -1,8 +1,8 @@
-"""Named changes of audio under which a model is tested; the same clip always meets the same change.
+"""Conditions: named changes of audio under which a model is tested. A clip always gets the same change.
 
 The published protocol is that of audeering/ser-tests (`docs/method-tests.rst`); the four distortions are those of
-VoiceFixer (arXiv 2109.13731). A test has fixed strengths, or draws one of a few by the clip's id, so that the filters
-of scipy serve, where augmentation draws at random. Where a change differs from the published one, its note says how.
+VoiceFixer (arXiv 2109.13731). A test has fixed strengths, or the id of the clip chooses one of a few; augmentation,
+in training, draws at random. Where a change differs from the published one, its note says how.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,11 +15,10 @@ import numpy as np
 import soxr
 from scipy.signal import butter, fftconvolve, firwin2, lfilter, sosfilt
 
-from wav2small.models.audio import SUFFIXES, read_audio
-from wav2small.models.errors import Wav2SmallError
+from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
+from wav2small.models.audio import audio_files, read_audio
 
-RATE = 16000
-LEAST = RATE // 10  # samples that a crop leaves: what a model accepts
+LEAST_SAMPLES = round(LEAST_SECONDS * SAMPLING_RATE)  # that a crop leaves
 LEVEL_DB = -26.0  # RMS that the level-normalised run gives each clip, full scale = 0 dB
 TILT_DB = 20.0  # from 0 to 8 kHz: ours, the published filter comes as a recording
 VOICES = (4, 7)  # of a babble
@@ -39,7 +38,7 @@ class Condition:
     """A change of audio with a name.
 
     Attributes:
-        name: unique; with the clip's id it is the seed of what the change draws.
+        name: unique; with the clip's id it is the seed of the random choices of the change.
         change: waveform (samples,), random generator -> waveform.
         note: how the change differs from the published one; empty where it does not.
     """
@@ -61,23 +60,25 @@ def rms(waveform: np.ndarray) -> float:
 
 def level_db(waveform: np.ndarray) -> float:
     """RMS in dB, full scale = 0 dB; -180 for silence."""
-    return 20 * np.log10(rms(waveform) + 1e-9)
+    return float(20 * np.log10(rms(waveform) + 1e-9))
 
 
 def to_level(waveform: np.ndarray, level: float) -> np.ndarray:
-    """Scale to an RMS; silence stays silence."""
+    """Scale to an RMS; silence is left as it is."""
     return waveform * (level / (rms(waveform) or 1))
 
 
-def kept_level(changed: np.ndarray, waveform: np.ndarray) -> np.ndarray:
-    """Bring a change back to the RMS of the clip it was made from, or to full scale where it would clip."""
+def restore_level(changed: np.ndarray, waveform: np.ndarray) -> np.ndarray:
+    """Scale a changed clip to the RMS of the original, or to full scale where it would clip."""
     changed = to_level(changed, rms(waveform))
-    return changed / max(1.0, np.abs(changed).max())
+    scaled: np.ndarray = changed / max(1.0, np.abs(changed).max())
+    return scaled
 
 
 def add(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     """Add noise (samples,) at a ratio of RMS over the whole clip."""
-    return waveform + to_level(noise, rms(waveform) * 10 ** (-snr_db / 20))
+    changed: np.ndarray = waveform + to_level(noise, rms(waveform) * 10 ** (-snr_db / 20))
+    return changed
 
 
 # Small changes of the published protocol. A list of strengths means that the clip's id chooses one.
@@ -86,8 +87,9 @@ def add(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
 def tone(waveform: np.ndarray, random: Random) -> np.ndarray:
     """Add a sine of 5 to 7 kHz whose peak lies 40, 45 or 50 dB below the clip's."""
     peak = np.abs(waveform).max() * 10 ** (-random.choice([40, 45, 50]) / 20)
-    phase = 2 * np.pi * random.integers(5000, 7001) * np.arange(len(waveform)) / RATE
-    return waveform + peak * np.sin(phase)
+    phase = 2 * np.pi * random.integers(5000, 7001) * np.arange(len(waveform)) / SAMPLING_RATE
+    changed: np.ndarray = waveform + peak * np.sin(phase)
+    return changed
 
 
 def pad(waveform: np.ndarray, random: Random, *, start: bool) -> np.ndarray:
@@ -98,24 +100,27 @@ def pad(waveform: np.ndarray, random: Random, *, start: bool) -> np.ndarray:
 
 def crop(waveform: np.ndarray, random: Random, *, start: bool) -> np.ndarray:
     """Take 100, 500 or 1000 samples off the start or end, but leave 0.1 s."""
-    samples = max(LEAST, len(waveform) - random.choice([100, 500, 1000]))
+    samples = max(LEAST_SAMPLES, len(waveform) - random.choice([100, 500, 1000]))
     return waveform[-samples:] if start else waveform[:samples]
 
 
 def clip_share(waveform: np.ndarray, random: Random) -> np.ndarray:
     """Clip .1, .2 or .3 % of the samples."""
     limit = np.quantile(np.abs(waveform), 1 - random.choice([0.001, 0.002, 0.003]))
-    return np.clip(waveform, -limit, limit)
+    changed: np.ndarray = np.clip(waveform, -limit, limit)
+    return changed
 
 
 def gain(waveform: np.ndarray, random: Random) -> np.ndarray:
     """Change the level by -2, -1, 1 or 2 dB."""
-    return waveform * 10 ** (random.choice([-2, -1, 1, 2]) / 20)
+    changed: np.ndarray = waveform * 10 ** (random.choice([-2, -1, 1, 2]) / 20)
+    return changed
 
 
 def first_order(waveform: np.ndarray, random: Random, *, kind: str, cutoffs: list[int]) -> np.ndarray:
     """Butterworth filter of order 1 at one of the cut-off frequencies, in Hz."""
-    return sosfilt(butter(1, random.choice(cutoffs), kind, fs=RATE, output="sos"), waveform)
+    changed: np.ndarray = sosfilt(butter(1, random.choice(cutoffs), kind, fs=SAMPLING_RATE, output="sos"), waveform)
+    return changed
 
 
 def white_noise(waveform: np.ndarray, random: Random, *, snr_db: list[int]) -> np.ndarray:
@@ -128,25 +133,25 @@ def white_noise(waveform: np.ndarray, random: Random, *, snr_db: list[int]) -> n
 
 def background(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     """Add noise and keep the clip's level."""
-    return kept_level(add(waveform, noise, snr_db), waveform)
+    return restore_level(add(waveform, noise, snr_db), waveform)
 
 
 def white_background(waveform: np.ndarray, random: Random) -> np.ndarray:
-    """White noise at 20 dB."""
+    """Add white noise at 20 dB."""
     return background(waveform, random.standard_normal(len(waveform)), 20)
 
 
-def looped(sound: np.ndarray, samples: int, random: Random) -> np.ndarray:
-    """Read a recording from a random place, round and round, for so many samples."""
+def loop(sound: np.ndarray, samples: int, random: Random) -> np.ndarray:
+    """Repeat a recording from a random position for so many samples."""
     return np.resize(np.roll(sound, -random.integers(len(sound))), samples)
 
 
 def babble(waveform: np.ndarray, random: Random, *, voices: list[np.ndarray]) -> np.ndarray:
-    """4 to 7 other clips, each -20 to -13 dB, mixed and added at 20 dB."""
+    """Mix 4 to 7 other clips, each at -20 to -13 dB, and add them at 20 dB."""
     others = [voice for voice in voices if not np.array_equal(voice, waveform)]
     noise = np.zeros(len(waveform))
     for _ in range(random.integers(VOICES[0], VOICES[1] + 1)):
-        voice = looped(others[random.integers(len(others))], len(waveform), random)
+        voice = loop(others[random.integers(len(others))], len(waveform), random)
         noise += to_level(voice, 10 ** (random.integers(-20, -12) / 20))
     return background(waveform, noise, 20)
 
@@ -154,10 +159,10 @@ def babble(waveform: np.ndarray, random: Random, *, voices: list[np.ndarray]) ->
 def recorded_noise(
     waveform: np.ndarray, random: Random, *, paths: list[Path], snr_db: float, once: bool = False
 ) -> np.ndarray:
-    """A recording, looped from a random place, or `once` at a random place."""
-    sound = recording(paths[random.integers(len(paths))])
+    """Add a recording, repeated from a random position, or `once` at a random position."""
+    sound = cached_recording(paths[random.integers(len(paths))])
     if not once:
-        return background(waveform, looped(sound, len(waveform), random), snr_db)
+        return background(waveform, loop(sound, len(waveform), random), snr_db)
     noise = np.zeros(len(waveform))
     start = random.integers(len(waveform))
     piece = sound[: len(waveform) - start]
@@ -167,13 +172,13 @@ def recorded_noise(
 
 def telephone(waveform: np.ndarray, random: Random) -> np.ndarray:
     """Compressor, 8 kHz G.711 codec, pink noise above 3 kHz."""
-    narrow = soxr.resample(waveform, RATE, 8000)
+    narrow = soxr.resample(waveform, SAMPLING_RATE, 8000)
     narrow = mu_law(compressed(narrow / (np.abs(narrow).max() or 1), 8000))
-    wide = same_length(soxr.resample(narrow, 8000, RATE), len(waveform))
+    wide = same_length(soxr.resample(narrow, 8000, SAMPLING_RATE), len(waveform))
     wide = wide / (np.abs(wide).max() or 1)
     hiss = to_level(pink_noise(len(waveform), random), 10 ** (-25 / 20))
-    hiss = sosfilt(butter(2, 3000, "highpass", fs=RATE, output="sos"), hiss)
-    return kept_level(wide + hiss, waveform)
+    hiss = sosfilt(butter(2, 3000, "highpass", fs=SAMPLING_RATE, output="sos"), hiss)
+    return restore_level(wide + hiss, waveform)
 
 
 def compressed(waveform: np.ndarray, rate: int) -> np.ndarray:
@@ -185,14 +190,16 @@ def compressed(waveform: np.ndarray, rate: int) -> np.ndarray:
         envelopes.append(lfilter([1 - decay], [1, -decay], magnitude))
     level = 20 * np.log10(np.maximum(*envelopes) + 1e-9)
     gain_db = -0.2 * np.clip(level, -20, 0)
-    return np.clip(waveform * 10 ** (gain_db / 20), -1, 1)
+    changed: np.ndarray = np.clip(waveform * 10 ** (gain_db / 20), -1, 1)
+    return changed
 
 
 def mu_law(waveform: np.ndarray) -> np.ndarray:
-    """Through 8 bits, companded as in ITU-T G.711 (mu = 255), and back; (samples,) in -1..1."""
+    """Quantize to 8 bits, companded as in ITU-T G.711 (mu = 255), and expand; (samples,) in -1..1."""
     code = np.sign(waveform) * np.log1p(255 * np.abs(waveform)) / np.log(256)
     code = np.round(code * 127) / 127
-    return np.sign(code) * np.expm1(np.abs(code) * np.log(256)) / 255
+    changed: np.ndarray = np.sign(code) * np.expm1(np.abs(code) * np.log(256)) / 255
+    return changed
 
 
 def pink_noise(samples: int, random: Random) -> np.ndarray:
@@ -202,38 +209,41 @@ def pink_noise(samples: int, random: Random) -> np.ndarray:
 
 
 def tilt(waveform: np.ndarray, random: Random, *, up: bool) -> np.ndarray:
-    """Linear phase filter whose gain in dB changes evenly from 0 to 8 kHz; the level stays."""
+    """Linear phase filter whose gain in dB changes linearly from 0 to 8 kHz; the level is kept."""
     frequencies = np.linspace(0, 1, 65)
     gain_db = TILT_DB * (frequencies - 1 if up else -frequencies)
     filtered = fftconvolve(waveform, firwin2(511, frequencies, 10 ** (gain_db / 20)), mode="same")
-    return kept_level(filtered[: len(waveform)], waveform)
+    return restore_level(filtered[: len(waveform)], waveform)
 
 
 def room(waveform: np.ndarray, random: Random, *, paths: list[Path]) -> np.ndarray:
-    """Convolve with a measured room from its direct sound on; length and level stay."""
-    response = recording(paths[random.integers(len(paths))])
+    """Convolve with a room impulse response from its direct sound on; length and level are kept."""
+    response = cached_recording(paths[random.integers(len(paths))])
     wet = fftconvolve(waveform, response[np.abs(response).argmax() :])[: len(waveform)]
-    return kept_level(wet, waveform)
+    return restore_level(wet, waveform)
 
 
 def clarity_db(response: np.ndarray) -> float:
     """C50 of an impulse response (ISO 3382-1): energy of the first 50 ms over that of the rest, in dB."""
     energy = np.square(response[np.abs(response).argmax() :])
-    return float(10 * np.log10((energy[: RATE // 20].sum() + 1e-12) / (energy[RATE // 20 :].sum() + 1e-12)))
+    return float(
+        10 * np.log10((energy[: SAMPLING_RATE // 20].sum() + 1e-12) / (energy[SAMPLING_RATE // 20 :].sum() + 1e-12))
+    )
 
 
 # VoiceFixer's distortions that need no recordings.
 
 
 def resolution(waveform: np.ndarray, random: Random, *, rate: int) -> np.ndarray:
-    """Through a lower sampling rate, in Hz, and back."""
-    return same_length(soxr.resample(soxr.resample(waveform, RATE, rate), rate, RATE), len(waveform))
+    """Resample to a lower sampling rate, in Hz, and back."""
+    return same_length(soxr.resample(soxr.resample(waveform, SAMPLING_RATE, rate), rate, SAMPLING_RATE), len(waveform))
 
 
 def clip_peak(waveform: np.ndarray, random: Random, *, limit: float) -> np.ndarray:
     """Clip at this share of the peak."""
     peak = limit * np.abs(waveform).max()
-    return np.clip(waveform, -peak, peak)
+    changed: np.ndarray = np.clip(waveform, -peak, peak)
+    return changed
 
 
 def same_length(waveform: np.ndarray, samples: int) -> np.ndarray:
@@ -242,9 +252,9 @@ def same_length(waveform: np.ndarray, samples: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def recording(path: Path) -> np.ndarray:
-    """Read at most 30 s of a noise or a room; the last ones are kept."""
-    return read_audio(path, RATE)[: 30 * RATE]
+def cached_recording(path: Path) -> np.ndarray:
+    """Read at most 30 s of a noise or a room impulse response; the latest files are cached."""
+    return read_audio(path, SAMPLING_RATE)[: 30 * SAMPLING_RATE]
 
 
 @dataclass
@@ -253,7 +263,7 @@ class Recordings:
 
     Attributes:
         noise: recordings by kind.
-        rooms: impulse responses, the clearest first.
+        rooms: room impulse responses, the clearest first.
         voices: clips of other people, for babble.
     """
 
@@ -263,29 +273,28 @@ class Recordings:
 
     @classmethod
     def find(cls, noise: Path | None, rooms: Path | None, voices: Iterable[np.ndarray]) -> "Recordings":
-        """Look into the folders; a column `category` of the noise's metadata.csv names music, coughing and sneezing.
+        """Search the folders; a column `category` of the noise's metadata.csv names music, coughing and sneezing.
 
         Raises:
             Wav2SmallError: if a folder holds no audio.
         """
         by_kind: dict[str, list[Path]] = {}
-        for path, category in listed(noise) if noise else []:
+        for path, category in files_with_category(noise) if noise else []:
             kind = next((kind for kind in NOISE_KINDS if kind[:5] in category.lower()), "environment")
             by_kind.setdefault(kind, []).append(path)
-        responses = [path for path, _ in listed(rooms)] if rooms else []
-        return cls(by_kind, sorted(responses, key=lambda path: -clarity_db(read_audio(path, RATE))), list(voices))
+        responses = [path for path, _ in files_with_category(rooms)] if rooms else []
+        return cls(
+            by_kind, sorted(responses, key=lambda path: -clarity_db(read_audio(path, SAMPLING_RATE))), list(voices)
+        )
 
 
-def listed(folder: Path) -> list[tuple[Path, str]]:
+def files_with_category(folder: Path) -> list[tuple[Path, str]]:
     """Audio files of a folder, each with its `category` where a metadata.csv has that column."""
     table, categories = folder / "metadata.csv", {}
     if table.is_file():
         with table.open(encoding="utf-8", newline="") as file:
             categories = {row["file_name"]: row.get("category") or "" for row in DictReader(file)}
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise Wav2SmallError(f"{folder} holds no audio files")
-    return [(path, categories.get(str(path.relative_to(folder)), "")) for path in paths]
+    return [(path, categories.get(path.relative_to(folder).as_posix(), "")) for path in audio_files(folder)]
 
 
 AS_RECORDED = Condition("as recorded", lambda waveform, random: waveform)
@@ -323,7 +332,7 @@ VOICEFIXER = {  # distortion -> conditions, the weakest first
 
 
 def conditions(recordings: Recordings) -> list[Condition]:
-    """All conditions that can be measured with these recordings, besides the two that are always measured."""
+    """All conditions that can be measured with these recordings, besides the two that are measured always."""
     found = [*SMALL_CHANGES, *FIXED, *DISTORTIONS]
     if len(recordings.voices) > VOICES[1]:
         note = f"{len(recordings.voices)} clips of the data in place of MUSAN's speech"

@@ -1,6 +1,6 @@
-"""`wav2small evaluate`: models answer clips under conditions, then their answers are scored.
+"""`wav2small evaluate`: models predict clips under conditions, then the predictions are scored.
 
-Predict, then score: one JSON line a clip, model and condition, and all numbers of the report are read from those lines.
+The predictions are a JSON line for each clip, model and condition; all numbers of the report come from those lines.
 """
 
 import json
@@ -20,20 +20,21 @@ from rich.table import Table
 import wav2small
 from wav2small.atomic import whole_file
 from wav2small.inference.predictor import BUNDLED
-from wav2small.models.adv import LABELS
+from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import clip_count, open_rows, row_id, waveform
 from ..recipe import Corpus
 from ..run_folder import open_run
-from .conditions import AS_RECORDED, LEVEL_NORMALISED, RATE, Condition, Recordings, conditions, level_db
-from .models import Answer, load_model, names
-from .ratings import MisfitError, Norms, Ratings, Row, Target, Teacher, cell
-from .report import write
-from .scores import AnswerTable, read_lines, summary
+from ..tables import UNKNOWN
+from .conditions import AS_RECORDED, LEVEL_NORMALISED, Condition, Recordings, conditions, level_db
+from .models import Predict, load_model, short_names
+from .ratings import MisfitError, Norms, Ratings, Row, Target, Teacher, Word, column_value
+from .report import write_report
+from .scores import PredictionTable, read_lines, summary
 
 USUAL_GROUPS = ("sex", "language", "speaker")
-VOICES = 64  # clips of the data that babble is mixed from, 10 s of each
+VOICES, VOICE_SECONDS = 64, 10  # clips of the data that babble is mixed from, and how much of each
 
 
 def evaluate(
@@ -47,19 +48,19 @@ def evaluate(
     noise: Path | None = None,
     rooms: Path | None = None,
 ) -> dict[str, Any]:
-    """Evaluate models side by side, and write `report.md`, `report.json`, plots and all answers.
+    """Evaluate models side by side, and write `report.md`, `report.json`, plots and all predictions.
 
-    Killed and started again with the same settings, it goes on where it was.
+    Stopped and started again with the same settings, it goes on where it was.
 
     Args:
         models: checkpoint folders or Hub ids.
         corpus: the data; of a corpus with splits, the part to score (`where` or `split`).
-        target: what the answers are compared with.
+        target: what the predictions are compared with.
         out: folder of the results.
         groups: columns to break the scores down by; default: those of sex, language and speaker that the data have.
-        all_conditions: run the robustness tests and the distortions too, some 30 answers a clip.
+        all_conditions: run the robustness tests and the distortions too, some 30 predictions for each clip.
         noise: folder of noise for them; a metadata.csv may name music, coughing and sneezing in a column `category`.
-        rooms: folder of impulse responses for them.
+        rooms: folder of room impulse responses for them.
 
     Returns:
         The content of `report.json`.
@@ -67,18 +68,18 @@ def evaluate(
     Raises:
         Wav2SmallError: if a model, the data or a column is missing, or `out` holds another evaluation.
     """
-    loaded = dict(zip(names(models), [load_model(source) for source in models], strict=True))
+    loaded = dict(zip(short_names(models), [load_model(source) for source in models], strict=True))
     first = next(iter(open_rows(corpus)), None)
     if first is None:
         raise Wav2SmallError(f"{corpus.source} has no clips where {corpus.where}")
     for column in groups or []:
-        cell(first, column, corpus)
+        column_value(first, column, corpus)
     usual = [column for column in USUAL_GROUPS if column in first]
     groups = usual if groups is None else groups
     columns = list(dict.fromkeys([*groups, *usual]))
     tested = [AS_RECORDED, LEVEL_NORMALISED]
     if all_conditions:
-        tested += conditions(Recordings.find(noise, rooms, islice(readable(corpus), VOICES)))
+        tested += conditions(Recordings.find(noise, rooms, islice(readable_clips(corpus), VOICES)))
 
     settings = {
         "version": wav2small.__version__,
@@ -95,18 +96,21 @@ def evaluate(
     }
     settings = json.loads(json.dumps(settings))  # tuples as lists, as they come back from the file
     open_run(out / "evaluation.json", json.dumps(settings, indent=1) + "\n")
-    answers, fit = out / "answers.jsonl", out / "loudness.jsonl"
-    if not answers.is_file():
+    predictions, fit = out / "predictions.jsonl", out / "loudness.jsonl"
+    if not predictions.is_file():
         reader = target.of(corpus)
         part = None if isinstance(target, Teacher) else training_part(corpus)
         with whole_file(fit) as temporary:
             append(temporary, fit_rows(part, reader) if part else [])
-        predict({name: model.answer for name, model in loaded.items()}, corpus, reader, tested, columns, answers)
-    table = AnswerTable.read(answers)
+        word = target.word if isinstance(target, Norms) else None
+        predict(
+            {name: model.predict for name, model in loaded.items()}, corpus, reader, tested, columns, predictions, word
+        )
+    table = PredictionTable.read(predictions)
     if len(table.clips) < 2:
         reason = next(iter(table.skipped.values()), "there is one clip")
         raise Wav2SmallError(f"{corpus.source}: fewer than two clips can be scored ({reason})")
-    return write(out, settings, summary(table, list(read_lines(fit)), groups), table)
+    return write_report(out, settings, summary(table, list(read_lines(fit)), groups), table)
 
 
 def main(
@@ -130,20 +134,20 @@ def main(
     """Evaluate from the command line, and print the CCC of each model; the options are those of `wav2small evaluate`.
 
     Raises:
-        Wav2SmallError: if options contradict one another, and as [`evaluate`].
+        Wav2SmallError: if options contradict one another, or as for [`evaluate`].
     """
     targets: list[Ratings | Norms | Teacher] = []
     if columns:
-        targets.append(Ratings(pairs([pair for pair in columns.split(",") if pair]), scale))
+        targets.append(Ratings(split_pairs([pair for pair in columns.split(",") if pair]), scale))
     if emotion:
         targets.append(Norms(emotion))
     if teacher:
         targets.append(Teacher(teacher))
     if len(targets) != 1:
-        raise Wav2SmallError("what are the answers compared with? Give one of --columns, --emotion and --teacher")
+        raise Wav2SmallError("what are the predictions compared with? Give one of --columns, --emotion and --teacher")
     if (noise or rooms) and not all_conditions:
         raise Wav2SmallError("--noise and --rooms are for --conditions: give that too")
-    wanted = pairs(where or [])
+    wanted = split_pairs(where or [])
     if split and Path(data).is_dir():
         wanted["split"], split = split, None
     corpus = Corpus(source=data, licence="", config=config, split=split or "train", audio=audio, where=wanted)
@@ -152,16 +156,16 @@ def main(
         models or [str(BUNDLED)], corpus, targets[0], out,
         groups=listed, all_conditions=all_conditions, noise=noise, rooms=rooms,
     )  # fmt: skip
-    grid = Table("CCC", *LABELS)
+    scores = Table("CCC", *LABELS)
     rows = [row for row in content["agreement"] if row["condition"] == AS_RECORDED.name]
     for model in dict.fromkeys(row["model"] for row in rows):
-        score = {row["dimension"]: f"{row['ccc']:.3f}" for row in rows if row["model"] == model}
-        grid.add_row(model, *(score.get(name, "–") for name in LABELS))
-    Console().print(grid)
+        own = {row["dimension"]: f"{row['ccc']:.3f}" for row in rows if row["model"] == model}
+        scores.add_row(model, *(own.get(name, UNKNOWN) for name in LABELS))
+    Console().print(scores)
     Console().print(f"report: {out / 'report.md'}", soft_wrap=True)
 
 
-def pairs(texts: list[str]) -> dict[str, str]:
+def split_pairs(texts: list[str]) -> dict[str, str]:
     """Split texts of the form key=value."""
     for text in texts:
         if "=" not in text:
@@ -169,17 +173,17 @@ def pairs(texts: list[str]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in texts)
 
 
-def readable(corpus: Corpus) -> Iterator[np.ndarray]:
-    """The first 10 s of each clip that can be read."""
+def readable_clips(corpus: Corpus) -> Iterator[np.ndarray]:
+    """Yield the first 10 s of each clip that can be read."""
     for row in open_rows(corpus):
         try:
-            yield waveform(row, corpus)[: 10 * RATE]
+            yield waveform(row, corpus)[: VOICE_SECONDS * SAMPLING_RATE]
         except Wav2SmallError:
             continue
 
 
 def training_part(corpus: Corpus) -> Corpus | None:
-    """The training split beside the part of a corpus that is scored, if there is one."""
+    """Find the training split beside the part of a corpus that is scored, if there is one."""
     if corpus.where.get("split", "train") != "train":
         part = corpus.model_copy(update={"where": {**corpus.where, "split": "train"}})
     elif corpus.split != "train":
@@ -194,11 +198,15 @@ def training_part(corpus: Corpus) -> Corpus | None:
 
 
 def fit_rows(corpus: Corpus, target: Target) -> Iterator[Row]:
-    """Level and target of each clip that the loudness baseline is fitted on."""
+    """Yield level and target of each clip that the loudness baseline is fitted on."""
     for row in open_rows(corpus):
         try:
             samples = waveform(row, corpus)
-            yield {"clip": row_id(row, corpus), "level_db": level_db(samples), "target": gaps(target(row, samples))}
+            yield {
+                "clip": row_id(row, corpus),
+                "level_db": level_db(samples),
+                "target": without_nan(target(row, samples)),
+            }
         except MisfitError:
             raise
         except Wav2SmallError:
@@ -206,81 +214,93 @@ def fit_rows(corpus: Corpus, target: Target) -> Iterator[Row]:
 
 
 def predict(
-    models: dict[str, Answer],
+    models: dict[str, Predict],
     corpus: Corpus,
     target: Target,
     tested: list[Condition],
     columns: list[str],
     path: Path,
+    word: Word | None = None,
 ) -> None:
-    """Write the answers of all models to all clips under all conditions, clip by clip.
+    """Write the predictions of all models for all clips under all conditions, clip by clip.
 
-    They grow in a file `*.part`, which takes its name once it is complete. A run that goes on drops what that file
-    holds of the clip at which the last one was killed.
+    The lines are collected in a file `*.part`, which is renamed once it is complete. A run that goes on drops the lines
+    of the clip at which the last run was stopped.
+
+    Args:
+        models: predictions of a waveform, by the name of the model.
+        corpus: the clips.
+        target: reader of the target of a clip.
+        tested: the conditions.
+        columns: whose values are written beside the predictions.
+        path: of the file.
+        word: reader of the emotion word of a clip, where the data have some.
     """
     part = path.with_name(f"{path.name}.part")
-    done, last = resume(part, len(models) * len(tested))
+    done, last = drop_incomplete(part, len(models) * len(tested))
     rows = open_rows(corpus)
     rows = iter(rows.skip(done - 1) if done else rows)
     if done and row_id(next(rows, {"id": None}), corpus) != last:
-        raise Wav2SmallError(f"{corpus.source} is not as it was when {part} was begun: remove that file")
-    with progress() as bar:
-        task = bar.add_task("answering clips", total=clip_count(corpus), completed=done)
+        raise Wav2SmallError(f"{corpus.source} has changed since {part} was started: remove that file")
+    with progress_bar() as bar:
+        task = bar.add_task("predicting clips", total=clip_count(corpus), completed=done)
         for row in rows:
-            append(part, answer_clip(row, models, corpus, target, tested, columns))
+            append(part, predict_clip(row, models, corpus, target, tested, columns, word))
             bar.advance(task)
     part.replace(path)
 
 
-def progress() -> Progress:
-    """A bar with clips, time used and time left; none where stderr is no terminal."""
+def progress_bar() -> Progress:
+    """A bar with clips, time used and time left; none where stderr is not a terminal."""
     console = Console(stderr=True)
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     return Progress(*shown, *times, console=console, disable=not console.is_terminal)
 
 
-def answer_clip(
+def predict_clip(
     row: Row,
-    models: dict[str, Answer],
+    models: dict[str, Predict],
     corpus: Corpus,
     target: Target,
     tested: list[Condition],
     columns: list[str],
+    word: Word | None,
 ) -> list[Row]:
-    """All answers to one clip, or the reason why it is skipped."""
+    """All predictions for one clip, or the reason why it is skipped."""
     clip = row_id(row, corpus)
     try:
         samples = waveform(row, corpus)
         facts = {
             "clip": clip,
-            "seconds": len(samples) / RATE,
+            "seconds": len(samples) / SAMPLING_RATE,
             "level_db": level_db(samples),
             "groups": {column: str(row.get(column) or "") for column in columns},
-            "target": gaps(target(row, samples)),
+            "target": without_nan(target(row, samples)),
+            "emotion": word(row, corpus) if word else "",
         }
         changed = {condition.name: condition(samples, clip) for condition in tested}
-        answers = []
-        for model, answer in models.items():
-            for condition, heard in changed.items():
-                begun = time.perf_counter()
-                values = answer(heard)
-                took = time.perf_counter() - begun
+        predictions = []
+        for model, predict_waveform in models.items():
+            for condition, changed_samples in changed.items():
+                start = time.perf_counter()
+                values = predict_waveform(changed_samples)
+                seconds = time.perf_counter() - start
                 if not np.isfinite(values).all():
                     raise MisfitError(
-                        f"{model} answers {values.tolist()} to {clip} ({condition}): its weights are broken"
+                        f"{model} predicts {values.tolist()} for {clip} ({condition}): its weights are broken"
                     )
-                own = {"model": model, "condition": condition, "answer": values.tolist()}
-                answers.append({**facts, **own, "compute_seconds": round(took, 6)})
+                own = {"model": model, "condition": condition, "prediction": values.tolist()}
+                predictions.append({**facts, **own, "compute_seconds": round(seconds, 6)})
     except MisfitError:
         raise
     except Wav2SmallError as error:
         return [{"clip": clip, "skipped": str(error)}]
-    return answers
+    return predictions
 
 
-def gaps(target: np.ndarray) -> list[float | None]:
-    """Numbers for JSON, which has no NaN."""
+def without_nan(target: np.ndarray) -> list[float | None]:
+    """Write NaN as None, for JSON."""
     return [None if np.isnan(value) else float(value) for value in target]
 
 
@@ -290,8 +310,8 @@ def append(path: Path, rows: Iterable[Row]) -> None:
         file.writelines(json.dumps(row, allow_nan=False) + "\n" for row in rows)
 
 
-def resume(part: Path, per_clip: int) -> tuple[int, str]:
-    """Cut a file of answers after its last complete clip; count the clips and name the last one."""
+def drop_incomplete(part: Path, per_clip: int) -> tuple[int, str]:
+    """Cut a file of predictions after its last complete clip; returns the number of clips and the id of the last."""
     clips, last, place, pending = 0, "", 0, 0
     if not part.is_file():
         return clips, last

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: answers over targets, robustness, distortions."""
+"""Plots of an evaluation: predictions over targets, robustness, distortions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from wav2small.models.adv import LABELS
 
 from .conditions import AS_RECORDED, VOICEFIXER
 from .robustness import REFERENCES
-from .scores import AnswerTable
+from .scores import PredictionTable
 
 FRAME = (-0.05, 1.05)
 LINES = ("-", "--", ":", "-.")
@@ -23,8 +23,8 @@ def model_names(content: Content) -> list[str]:
     return [model["name"] for model in content["settings"]["models"]]
 
 
-def agreement(content: Content, table: AnswerTable) -> Figure:
-    """Answers over targets: a row a model, a column a dimension; an answer outside of the frame lies on its edge."""
+def agreement(content: Content, table: PredictionTable) -> Figure:
+    """Predictions over targets: a row for each model, a column for each dimension; outliers are drawn on the edge."""
     models = model_names(content)
     score = {
         (row["model"], row["dimension"]): f"CCC {row['ccc']:.2f}"
@@ -34,19 +34,19 @@ def agreement(content: Content, table: AnswerTable) -> Figure:
     alpha = float(np.clip(100 / len(table.clips), 0.1, 0.6))
     figure = Figure(figsize=(10.5, 3.6 * len(models) + 0.2), layout="constrained")
     for panels, model in zip(figure.subplots(len(models), 3, squeeze=False), models, strict=True):
-        answers = np.clip(table.answers[model][AS_RECORDED.name], *FRAME)
+        predictions = np.clip(table.predictions[model][AS_RECORDED.name], *FRAME)
         for i, (panel, dimension) in enumerate(zip(panels, LABELS, strict=True)):
             panel.plot([0, 1], [0, 1], color="0.6", lw=0.8)
-            panel.scatter(table.target[:, i], answers[:, i], s=16, color=COLORS[dimension], alpha=alpha, lw=0)
+            panel.scatter(table.target[:, i], predictions[:, i], s=16, color=COLORS[dimension], alpha=alpha, lw=0)
             panel.set_title(f"{dimension}, {score.get((model, dimension), 'not rated')}", fontsize=10)
             panel.set(xlim=FRAME, ylim=FRAME, aspect="equal", xlabel="target")
             panel.grid(alpha=0.3)
-        panels[0].set_ylabel(f"answer of {model}")
+        panels[0].set_ylabel(f"prediction of {model}")
     return figure
 
 
 def robustness(content: Content) -> Figure:
-    """Share of unchanged answers in each test, with its bar and the reference models."""
+    """Share of unchanged predictions in each test, with its bar and the reference models."""
     models = model_names(content)
     rows = [row for row in content["robustness"] if row["measure"] == "unchanged"]
     tests = [row for row in rows if row["model"] == models[0]]

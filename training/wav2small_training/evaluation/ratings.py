@@ -1,4 +1,4 @@
-"""What answers are compared with: people's ratings, norms of emotion words, or another model's answers."""
+"""What predictions are compared with: people's ratings, norms of emotion words, or teacher labels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +10,26 @@ from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import row_id
-from ..data.norms import emotion_norm, shrink_to_middle
+from ..data.norms import AUC_GROUPS, emotion_norm, shrink_to_middle
 from ..recipe import Corpus
 from .models import load_model
 
 AGREEMENT = "rater_agreement"  # column of 0..1: share of the listeners who chose the word
 
+GROUPED = {word for groups in AUC_GROUPS.values() for group in groups for word in group}
+
 Row = dict[str, Any]
 Target = Callable[[Row, np.ndarray], np.ndarray]  # row and waveform -> (3,), NaN for a dimension without a target
+
+Word = Callable[[Row, Corpus], str]  # row and corpus -> emotion word
 
 
 class MisfitError(Wav2SmallError):
     """The settings do not fit the data: it ends the evaluation, where a clip that cannot be scored is skipped."""
 
 
-def cell(row: Row, column: str, corpus: Corpus) -> Any:
-    """Value of a column, or an error that lists the columns."""
+def column_value(row: Row, column: str, corpus: Corpus) -> Any:
+    """Value of a column; raises MisfitError, which lists the columns, where there is none."""
     if column not in row:
         raise MisfitError(f"{corpus.source} has no column {column!r}; it has {', '.join(sorted(row))}")
     return row[column]
@@ -46,25 +50,25 @@ class Ratings:
     columns: dict[str, str]
     scale: tuple[float, float] = (0.0, 1.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         unknown = ", ".join(sorted(self.columns.keys() - set(LABELS)))
         if unknown or not self.columns:
             raise Wav2SmallError(f"ratings are columns of {', '.join(LABELS)}, not of {unknown or 'nothing'}")
         if not self.scale[0] < self.scale[1]:
             raise Wav2SmallError(f"a scale goes from low to high, not from {self.scale[0]:g} to {self.scale[1]:g}")
 
-    def __str__(self):
+    def __str__(self) -> str:
         named = ", ".join(f"{dimension} from `{column}`" for dimension, column in self.columns.items())
         return f"Human ratings: {named}; {self.scale[0]:g} to {self.scale[1]:g} became 0 to 1."
 
     def of(self, corpus: Corpus) -> Target:
-        """Reader of the ratings of a corpus."""
+        """Make the reader of the ratings of a corpus."""
         low, high = self.scale
 
         def target(row: Row, waveform: np.ndarray) -> np.ndarray:
             values = np.full(3, np.nan)
             for dimension, column in self.columns.items():
-                text = cell(row, column, corpus)
+                text = column_value(row, column, corpus)
                 if text in (None, ""):
                     continue
                 try:
@@ -91,33 +95,39 @@ class Norms:
 
     column: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"Norms of the emotion words in `{self.column}`: they say how people rate a **word**. Nobody rated these "
             "voices; a score here is agreement with a convention, not with listeners."
         )
 
     def of(self, corpus: Corpus) -> Target:
-        """Reader of the norms of a corpus."""
+        """Make the reader of the norms of a corpus; a word that has no norm but a group of [`AUC_GROUPS`] gives NaN."""
 
         def target(row: Row, waveform: np.ndarray) -> np.ndarray:
             norm = self._norm(row, corpus)
-            if norm is None:
+            if norm is None and self.word(row, corpus) not in GROUPED:
                 raise Wav2SmallError(f"no norm for the word {row[self.column]!r}")
+            if norm is None:
+                return np.full(3, np.nan)
             return shrink_to_middle(norm, float(row.get(AGREEMENT) or 1))
 
         return target
 
+    def word(self, row: Row, corpus: Corpus) -> str:
+        """The emotion word of a row, in lower case."""
+        return str(column_value(row, self.column, corpus)).strip().lower()
+
     def _norm(self, row: Row, corpus: Corpus) -> np.ndarray | None:
         try:
-            return emotion_norm(str(cell(row, self.column, corpus)).strip().lower())
+            return emotion_norm(self.word(row, corpus))
         except KeyError:
             return None
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The answers of another model to the clips as recorded, not clipped.
+    """Teacher labels: the predictions of another model for the clips as recorded, not clipped to 0..1.
 
     Attributes:
         source: checkpoint folder or Hub id.
@@ -125,10 +135,10 @@ class Teacher:
 
     source: str
 
-    def __str__(self):
-        return f"Answers of the model `{self.source}`: a score here is agreement with a model, not with people."
+    def __str__(self) -> str:
+        return f"Teacher labels of `{self.source}`: a score here is agreement with a model, not with people."
 
     def of(self, corpus: Corpus) -> Target:
         """Load the model."""
-        answer = load_model(self.source).answer
-        return lambda row, waveform: answer(waveform)
+        predict = load_model(self.source).predict
+        return lambda row, waveform: predict(waveform)

@@ -15,7 +15,9 @@ from wav2small.models.adv import LABELS
 from ..metrics import ccc, unchanged
 
 REFERENCES = ("CNN14", "w2v2-L-robust")
-Published = dict[str, tuple[float | None, float | None]]  # dimension -> values of the two reference models
+Pair = tuple[float | None, float | None]  # values of the two reference models; None where not known
+Published = dict[str, Pair]  # by dimension
+UNPUBLISHED: Pair = (None, None)
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Trial:
     Attributes:
         group: heading of the published protocol.
         condition: name of the condition that it needs, see `conditions`.
-        measure: "unchanged" (share of clips whose answer moves by less than .05) or "CCC change" (to the ratings).
+        measure: "unchanged" (share of clips whose prediction moves by less than .05) or "CCC change" (to the ratings).
         bar: of the measure.
         published: values of the reference models.
     """
@@ -37,7 +39,7 @@ class Trial:
     published: Published = field(default_factory=dict)
 
 
-def _pairs(arousal=(None, None), dominance=(None, None), valence=(None, None)) -> Published:
+def _pairs(arousal: Pair = UNPUBLISHED, dominance: Pair = UNPUBLISHED, valence: Pair = UNPUBLISHED) -> Published:
     return dict(zip(LABELS, (arousal, dominance, valence), strict=True))
 
 
@@ -81,40 +83,40 @@ NOT_MEASURED = {
     "microphones": "needs the same speech recorded by several microphones",
     "simulated position": "needs impulse responses of one room at several places (MARDY)",
 }
-NEEDS = {  # condition -> what the caller must give to have it measured
+NEEDS = {  # condition -> what it needs
     "babble 20 dB": "needs at least 8 readable clips in the data",
     "environment 20 dB": "needs a folder of noise",
     "music 20 dB": "needs a folder of noise whose metadata.csv has the category music",
     "coughing 10 dB": "needs a folder of noise whose metadata.csv has the category coughing",
     "sneezing 10 dB": "needs a folder of noise whose metadata.csv has the category sneezing",
-    "room": "needs a folder of measured rooms",
+    "room": "needs a folder of room impulse responses",
 }
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a model made of a test: values and verdicts by dimension; a dimension without ratings has no CCC change."""
+    """Outcome of a test: values and verdicts by dimension; a dimension without ratings has no CCC change."""
 
     test: Trial
     values: dict[str, float]
     passed: dict[str, bool]
 
 
-def judge(answers: dict[str, np.ndarray], target: np.ndarray, recorded: str) -> list[Result]:
+def judge(predictions: dict[str, np.ndarray], target: np.ndarray, recorded: str) -> list[Result]:
     """Run the tests whose conditions were measured.
 
     Args:
-        answers: (clips, 3) by condition, the clips in the same order.
+        predictions: (clips, 3) by condition, the clips in the same order.
         target: (clips, 3), NaN where there is no rating.
         recorded: name of the condition that changes nothing.
     """
     results = []
     for test in TESTS:
-        if test.condition not in answers:
+        if test.condition not in predictions:
             continue
         values = {}
         for i, dimension in enumerate(LABELS):
-            before, after = answers[recorded][:, i], answers[test.condition][:, i]
+            before, after = predictions[recorded][:, i], predictions[test.condition][:, i]
             rated = ~np.isnan(target[:, i])
             if test.measure == "unchanged":
                 values[dimension] = float(unchanged(before, after))

@@ -107,7 +107,8 @@ class FoldedBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep the size of (batch, width, 1, steps)."""
-        return x + self.project(self.activation(self.expand(self.depthwise(x))))
+        residual: torch.Tensor = self.project(self.activation(self.expand(self.depthwise(x))))
+        return x + residual
 
 
 class FoldedTcn(nn.Module):

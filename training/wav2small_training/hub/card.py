@@ -1,7 +1,7 @@
-"""`wav2small card`: the card of a checkpoint, of annotations or of the Space, from what was measured and recorded.
+"""`wav2small card`: the card of a checkpoint or of teacher labels, from what was measured and recorded.
 
-The templates in `hub_cards/` print; what they print is decided here. A card ends with a hash of itself, so that one
-which somebody has edited is never overwritten.
+The templates in `hub_cards/` hold the text, this module the facts. A card ends with a hash of its text, so that an
+edited one is never overwritten.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ from wav2small.shipped import shipped_folder
 
 from ..evaluation.conditions import AS_RECORDED
 from ..evaluation.plots import Content
-from . import card_others, card_results, card_tables, card_text
-from .card_results import RESULTS, SPEED, shown
+from . import card_dataset, card_results, card_tables, card_text
+from .card_results import RESULTS, SPEED, public_path
 
 CARD = "README.md"
 TASK = "audio-classification"
 TAGS = ["speech", "emotion", "speech-emotion-recognition", *LABELS, "wav2small"]
 SEAL = "<!-- made by wav2small card: {} -->"
 SMALLEST = ("q8", "fp16", "fp32")  # of the ONNX files, the first that there is
-TARGETS = {"ratings": "people's ratings", "norms": "norms of emotion words", "teacher": "a teacher's answers"}
+TARGETS = {"ratings": "people's ratings", "norms": "norms of emotion words", "teacher": "teacher labels"}
 
 
-def write(
+def write_card(
     folder: Path,
     runs: list[Path] | None = None,
     *,
@@ -45,12 +45,12 @@ def write(
     speed: bool = False,
     compare: list[Path] | None = None,
 ) -> Path:
-    """Write the card of a folder, and keep beside it what it was filled from.
+    """Write the card of a folder, and beside it the results that it shows.
 
     Args:
-        folder: a checkpoint, annotations, or the Space.
+        folder: a checkpoint, or teacher labels.
         runs: folders that `wav2small evaluate` wrote; their reports become `results/<name of the folder>.json`.
-        id: on the Hub, for the code that the card shows; default: the folder. Of the Space: the model that it shows.
+        id: id on the Hub, for the code that the card shows; default: the folder.
         speed: measure size, time and memory on this machine, into `results/speed.json`.
         compare: checkpoints to measure beside this one.
 
@@ -58,68 +58,67 @@ def write(
         Path of the card.
 
     Raises:
-        Wav2SmallError: if the card was edited by hand, or something is missing or of other weights.
+        Wav2SmallError: if the card was edited by hand, something is missing, or results are of other weights.
     """
     path = folder / CARD
-    refuse_edited(path)
+    check_unedited(path)
     files: dict[str, Content] = {}
     if (folder / "config.json").is_file():
-        contents = card_results.read(folder, runs or [])
-        measured = card_results.measure(folder, compare or []) if speed else card_results.read_speed(folder)
+        contents = card_results.read_results(folder, runs or [])
+        measured = card_results.measure_speed(folder, compare or []) if speed else card_results.read_speed(folder)
         text = model_card(folder, contents, measured, id)
         files = contents | ({SPEED: measured} if measured else {})
         (folder / RESULTS).mkdir(exist_ok=True)
     else:
-        text = fill(**card_others.facts(folder, id))
-    with ExitStack() as stack:  # all are written before the first takes its name
+        text = render(**card_dataset.facts(folder, id))
+    with ExitStack() as stack:  # all are written before the first is renamed
         for name, content in files.items():
             temporary = stack.enter_context(whole_file(folder / RESULTS / f"{name}.json"))
-            temporary.write_text(card_results.dumps(content), encoding="utf-8")
-        stack.enter_context(whole_file(path)).write_text(sealed(text), encoding="utf-8")
+            temporary.write_text(card_results.to_json(content), encoding="utf-8")
+        stack.enter_context(whole_file(path)).write_text(add_seal(text), encoding="utf-8")
     return path
 
 
-def sealed(text: str) -> str:
-    """A card with a hash of itself as its last line."""
+def add_seal(text: str) -> str:
+    """Append the hash of a card as its last line."""
     text = text.rstrip() + "\n\n"
     return text + SEAL.format(hashlib.sha256(text.encode()).hexdigest()[:16]) + "\n"
 
 
-def refuse_edited(path: Path) -> None:
-    """Make sure that nobody's text is lost.
+def check_unedited(path: Path) -> None:
+    """Make sure that no text written by hand is lost.
 
     Raises:
-        Wav2SmallError: if there is a card which is not as it was made.
+        Wav2SmallError: if the card is not as it was written by `wav2small card`.
     """
     if not path.is_file():
         return
     text = path.read_text(encoding="utf-8")
-    if text != sealed(text.rpartition("<!--")[0]):
+    if text != add_seal(text.rpartition("<!--")[0]):
         raise Wav2SmallError(
-            f"{path} was written or edited by hand and is left as it is: rename it, run this again, "
-            "and carry over what you want to keep"
+            f"{path} was edited by hand and stays as it is: rename it, run this again, and copy what you want to keep"
         )
 
 
 def model_card(folder: Path, contents: dict[str, Content], speed: Content | None, id: str | None) -> str:
-    """The card of a checkpoint.
+    """Render the card of a checkpoint.
 
     Args:
         folder: of the checkpoint.
         contents: reports of `wav2small evaluate`, by name.
-        speed: what `measure` found.
+        speed: what `measure_speed` found.
         id: on the Hub.
 
     Raises:
-        Wav2SmallError: if its kind of model has no template, or it does not say where it comes from.
+        Wav2SmallError: if its kind of model has no template, or it has no provenance.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     record = provenance.read_provenance(folder)
     onnx = next((kind for kind in SMALLEST if (folder / ONNX_FILES[kind]).is_file()), None)
-    place = id or shown(folder)
+    place = id or public_path(folder)
     results = [card_tables.evaluation(content, folder) for content in contents.values()]
-    results.append(card_tables.reading(list(contents.values())) if contents else card_tables.NOT_MEASURED)
-    return fill(
+    results.append(card_tables.notes(list(contents.values())) if contents else card_tables.NOT_MEASURED)
+    return render(
         f"{config.get('model_type')}.md",
         metadata=model_metadata(record, contents, folder, bool(onnx)),
         title=record.name,
@@ -141,15 +140,15 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
     )
 
 
-def fill(template: str, *, metadata: CardData, **facts: Any) -> str:
-    """Print facts in a template of `hub_cards/`.
+def render(template: str, *, metadata: CardData, **facts: Any) -> str:
+    """Fill a template of `hub_cards/` with facts.
 
     Raises:
         Wav2SmallError: if there is no such template.
     """
     folder = shipped_folder("hub_cards")
     if not (folder / template).is_file():
-        raise Wav2SmallError(f"there is no card template {template}: config.json is not of a model of ours")
+        raise Wav2SmallError(f"there is no card template {template}: config.json is not that of a model of ours")
     loader = FileSystemLoader(folder)
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     facts |= {"metadata": metadata.to_yaml(), "version": version("wav2small")}
@@ -159,7 +158,7 @@ def fill(template: str, *, metadata: CardData, **facts: Any) -> str:
 def model_metadata(record: Provenance, contents: dict[str, Content], folder: Path, onnx: bool) -> CardData:
     """The front matter of a checkpoint: what the Hub reads."""
     results = list(eval_results(contents, folder))
-    fields: dict[str, Any] = {**card_text.hub_licence(record.licence), **card_text.lineage(record)}
+    fields: dict[str, Any] = {**card_text.hub_licence(record.licence), **card_text.sources_on_hub(record)}
     if results:
         fields |= {"model_name": record.name, "eval_results": results, "metrics": ["ccc", "pearsonr", "mae"]}
     tags = [*TAGS, "custom_code", *(["onnx", "transformers.js"] if onnx else [])]
@@ -188,11 +187,11 @@ def eval_results(contents: dict[str, Content], folder: Path) -> Iterator[EvalRes
                 )
 
 
-def check(folder: Path) -> None:
-    """Make sure that the card of a checkpoint says what a user of the Hub must know, before it is published.
+def check_card(folder: Path) -> None:
+    """Make sure that a card says what a user of the Hub must know, before it is published.
 
     Raises:
-        Wav2SmallError: naming all that the card lacks, or what is of other weights.
+        Wav2SmallError: naming all that the card lacks, or results of other weights.
     """
     path = folder / CARD
     if not path.is_file():
@@ -211,4 +210,4 @@ def check(folder: Path) -> None:
     }
     if lacking := [name for name, value in found.items() if not value]:
         raise Wav2SmallError(f"{path} lacks {'; '.join(lacking)}")
-    card_results.read(folder, [])
+    card_results.read_results(folder, [])

@@ -1,6 +1,6 @@
 """What was measured of a checkpoint, kept beside it: `results/<name>.json` of `evaluate`, and `results/speed.json`.
 
-A number is of certain weights: each file says which, and one of other weights is refused.
+Each file names the weights that it was measured with; results of other weights are an error.
 """
 
 import json
@@ -9,16 +9,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
-
+from wav2small.checkpoint import load_checkpoint
 from wav2small.inference.predictor import ONNX_FILES
-from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 
 from ..benchmarks.model_table import count_gmac, count_values
-from ..benchmarks.race import NOTHING, ONNX, SECONDS, TORCH, Contestant, peak_memory, processor, race
+from ..benchmarks.race import SECONDS, Contestant, idle_memory, measure, processor
+from ..benchmarks.runtimes import load_onnx, load_torch
 from ..data.corpora import is_local
-from ..evaluation.models import digest, names
+from ..evaluation.models import digest, short_names
 from ..evaluation.plots import Content
 from ..evaluation.scores import FEW_GROUPS
 from ..recipe import Corpus
@@ -29,29 +28,29 @@ RUNS = 20  # of each file; a teacher takes seconds
 WEIGHTS = "model.safetensors"
 
 
-def read(folder: Path, runs: list[Path]) -> dict[str, Content]:
-    """The evaluations of a checkpoint by name: those that it holds, and those of runs, which come in their place.
+def read_results(folder: Path, runs: list[Path]) -> dict[str, Content]:
+    """Read the evaluations of a checkpoint, by name: those of the folder, replaced by those of runs.
 
     Args:
         folder: of the checkpoint.
         runs: folders that `wav2small evaluate` wrote; the name of a folder becomes the name of the evaluation.
 
     Raises:
-        Wav2SmallError: if a report cannot be read, or is not of these weights.
+        Wav2SmallError: if a report cannot be read, or was made with other weights.
     """
     files = {path.stem: path for path in sorted((folder / RESULTS).glob("*.json")) if path.stem != SPEED}
     files |= {run.resolve().name: run / "report.json" for run in runs}
     contents = {}
     for name, path in files.items():
-        content = load(path)
+        content = read_json(path)
         if "agreement" not in content:
-            raise Wav2SmallError(f"{path} is no report of wav2small evaluate")
+            raise Wav2SmallError(f"{path} is not a report of wav2small evaluate")
         this_model(content["settings"]["models"], folder, path)
-        contents[name] = public(content)
+        contents[name] = without_local_paths(content)
     return contents
 
 
-def load(path: Path) -> Content:
+def read_json(path: Path) -> Content:
     """Read a JSON file that holds an object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -65,25 +64,26 @@ def load(path: Path) -> Content:
 
 
 def this_model(models: list[dict[str, Any]], folder: Path, path: Path) -> str:
-    """The name that a file of results gives to this checkpoint, which it knows by its weights."""
-    found = [model["name"] for model in models if model["weights"] in prints(folder)]
+    """The name of this checkpoint in a file of results, which is found by its weights."""
+    found = [model["name"] for model in models if model["weights"] in weight_digests(folder)]
     if not found:
         raise Wav2SmallError(f"{path} was not measured with the weights in {folder}: measure again, or remove it")
-    return found[0]
+    name: str = found[0]
+    return name
 
 
-def prints(folder: Path) -> set[str]:
+def weight_digests(folder: Path) -> set[str]:
     """The digests by which reports name the weights of a checkpoint: of its float ONNX file, and of its safetensors."""
     files = [sorted(folder.glob("*.safetensors")), [folder / ONNX_FILES["fp32"]]]
     return {digest(paths) for paths in files if paths and paths[0].is_file()}
 
 
-def public(content: Content) -> Content:
-    """A report without the folders of the machine that made it, and without columns of many groups."""
+def without_local_paths(content: Content) -> Content:
+    """Remove the folders of the machine that wrote a report, and columns of many groups."""
     settings = content["settings"]
     source = settings["data"]["source"]
     local = is_local(Corpus(source=source, licence="")) or source.count("/") != 1
-    settings["data"].setdefault("local", local)  # and no id on the Hub; elsewhere nobody could tell
+    settings["data"].setdefault("local", local)  # and no id on the Hub, which a path alone does not tell
     paths = [source, settings["noise"], settings["rooms"], settings["target"].get("source")]
     text = json.dumps(content)
     for path in [*paths, *(model["source"] for model in settings["models"])]:
@@ -96,8 +96,8 @@ def public(content: Content) -> Content:
     return content
 
 
-def shown(path: Path) -> str:
-    """A path as a card may show it: without the folders of the machine that made it."""
+def public_path(path: Path) -> str:
+    """A path without the folders of this machine, as a card may show it."""
     return path.name if path.is_absolute() else path.as_posix()
 
 
@@ -106,8 +106,8 @@ def groups(content: Content, column: str) -> Iterator[str]:
     return (row["group"] for row in content["groups"] if row["column"] == column)
 
 
-def dumps(content: Content) -> str:
-    """JSON with one row of a table a line."""
+def to_json(content: Content) -> str:
+    """Write JSON with one line for each row of a table."""
     parts = []
     for key, value in content.items():
         if isinstance(value, list):
@@ -122,57 +122,54 @@ def read_speed(folder: Path) -> Content | None:
     """What `measure` found for a checkpoint, if it was measured.
 
     Raises:
-        Wav2SmallError: if it is not of these weights.
+        Wav2SmallError: if it was measured with other weights.
     """
     path = folder / RESULTS / f"{SPEED}.json"
     if not path.is_file():
         return None
-    content = load(path)
+    content = read_json(path)
     this_model(content["models"], folder, path)
     return content
 
 
-def measure(folder: Path, others: list[Path]) -> Content:
-    """Size, cost, time and peak memory of a checkpoint, and of others that take turns with it, on this machine.
+def measure_speed(folder: Path, others: list[Path]) -> Content:
+    """Size, cost, time and peak memory of a checkpoint, and of others beside it, on this machine.
 
     Args:
         folder: of the checkpoint.
         others: checkpoint folders.
 
     Raises:
-        Wav2SmallError: if one is no checkpoint of ours.
+        Wav2SmallError: if one is not a checkpoint of ours.
     """
-    models, contestants = [], {}
+    models, files = [], {}
     folders = [folder, *others]
-    for name, each in zip(names([str(path) for path in folders]), folders, strict=True):
-        try:
-            model = CLASSES[AutoConfig.from_pretrained(each).model_type].from_pretrained(each).eval()
-        except (OSError, ValueError, KeyError):
-            raise Wav2SmallError(f"{each} is no checkpoint of a model of ours") from None
+    for name, each in zip(short_names([str(path) for path in folders]), folders, strict=True):
+        model = load_checkpoint(each)
         fact = {"name": name, "weights": digest(sorted(each.glob("*.safetensors")))}
         models.append(fact | {"values": count_values(model), "gmac": round(count_gmac(model), 3)})
-        contestants[name, WEIGHTS, "torch"] = Contestant(f"{name} {WEIGHTS}", TORCH, each / WEIGHTS)
+        files[name, WEIGHTS, "torch"] = Contestant(f"{name} {WEIGHTS}", load_torch, each / WEIGHTS)
         for file in ONNX_FILES.values():
             if (each / file).is_file():
-                contestants[name, file, "ONNX Runtime"] = Contestant(f"{name} {file}", ONNX, each / file)
-    times = race(contestants.values(), RUNS, SECONDS)
+                files[name, file, "ONNX Runtime"] = Contestant(f"{name} {file}", load_onnx, each / file)
+    costs = measure(files.values(), RUNS, SECONDS)
     rows = [
         {
             "model": name,
             "file": file,
             "runtime": runtime,
-            "ms": round(times[one.name], 2),
-            "peak_mb": round(peak_memory(one)),
+            "ms": round(costs[one.name].ms, 2),
+            "peak_mb": round(costs[one.name].peak_mb),
         }
-        for (name, file, runtime), one in contestants.items()
+        for (name, file, runtime), one in files.items()
     ]
     return {
         "date": str(date.today()),
         "machine": processor(),
         "seconds": SECONDS,
         "threads": 1,
-        "idle_mb": round(peak_memory(Contestant("", NOTHING))),
-        "command": " --compare ".join([f"wav2small card {shown(folder)} --speed", *map(shown, others)]),
+        "idle_mb": round(idle_memory()),
+        "command": " --compare ".join([f"wav2small card {public_path(folder)} --speed", *map(public_path, others)]),
         "models": models,
         "rows": rows,
     }

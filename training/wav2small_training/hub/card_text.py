@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from -> the sentences of its card: which ones are said follows from its provenance."""
+"""The provenance of a checkpoint -> the sentences of its card."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from wav2small.provenance.provenance import Link, Provenance
 
 from ..evaluation.conditions import AS_RECORDED
 from ..evaluation.plots import Content
-from ..evaluation.report import grid
+from ..tables import grid
 from .card_results import this_model
 from .card_tables import NOT_MEASURED, title
 
@@ -19,7 +19,7 @@ SPEECH_IN = (
     "Speech in, **arousal, dominance and valence** out: how excited, how in control and how positive a voice sounds, "
     "each about 0 to 1 and not clipped."
 )
-HUB_NAMES = {"odbl-1.0": "odbl"}  # licences that the Hub spells otherwise than SPDX in lower case
+HUB_NAMES = {"odbl-1.0": "odbl"}  # licences whose name on the Hub is not the SPDX id in lower case
 LEARNED = ("train", "distill")
 DATASETS = ("training", "mixing", "labels")  # uses of a corpus that the Hub lists under `datasets`
 
@@ -32,9 +32,9 @@ def hub_licence(licence: str) -> dict[str, str]:
     return {"license": HUB_NAMES.get(name, name)}
 
 
-def lineage(record: Provenance) -> dict[str, list[str]]:
-    """What a checkpoint was made from and is on the Hub: `base_model` (its parent, or its teachers) and `datasets`."""
-    step = learned(record)
+def sources_on_hub(record: Provenance) -> dict[str, list[str]]:
+    """What a checkpoint was made from and is on the Hub: `base_model` (parent or teachers) and `datasets`."""
+    step = training_step(record)
     models = [*step.teachers, *([step.parent] if step.parent else [])]
     found = {
         "base_model": [link.id for link in models if on_hub(link)],
@@ -44,11 +44,11 @@ def lineage(record: Provenance) -> dict[str, list[str]]:
 
 
 def on_hub(link: Link) -> bool:
-    """Whether a link is to something on the Hub: folders are recorded by their names alone."""
+    """Whether a link is to something on the Hub; folders are recorded by their names alone."""
     return link.id.count("/") == 1
 
 
-def learned(record: Provenance) -> Provenance:
+def training_step(record: Provenance) -> Provenance:
     """The step of a chain in which the weights were learned; if that is not known, the first that is."""
     while record.step not in LEARNED and record.parent and record.parent.provenance:
         record = record.parent.provenance
@@ -56,13 +56,13 @@ def learned(record: Provenance) -> Provenance:
 
 
 def summary(record: Provenance) -> str:
-    """What it is, and how it came to be, in two sentences."""
-    step = learned(record)
+    """What the model does and how it was trained, in two sentences."""
+    step = training_step(record)
     if step.teachers:
-        how = f"Distilled: it learned the answers of {names(step.teachers)}, not people's ratings."
-    elif heard := used(step, "training"):
-        labels = used(step, "labels")
-        how = f"Trained on {names(heard)}{f', against {names(labels)}' if labels else ''}, without a teacher."
+        how = f"Distilled: it was trained on teacher labels of {names(step.teachers)}, not on people's ratings."
+    elif speech := corpora_for(step, "training"):
+        labels = corpora_for(step, "labels")
+        how = f"Trained on {names(speech)}{f', against {names(labels)}' if labels else ''}, without a teacher."
     elif step.parent:
         how = f"The published weights of {names([step.parent])}, in the layout of this project."
     else:
@@ -70,13 +70,13 @@ def summary(record: Provenance) -> str:
     return f"{SPEECH_IN} {how}"
 
 
-def used(step: Provenance, use: str) -> list[Link]:
-    """What a step used for one thing."""
+def corpora_for(step: Provenance, use: str) -> list[Link]:
+    """The corpora that a step used for one purpose."""
     return [link for link in step.corpora if link.use == use]
 
 
 def names(links: Sequence[Link]) -> str:
-    """Links in words: those on the Hub as links, others as they are called."""
+    """Names of links in a sentence; those on the Hub are linked."""
     shown = [f"[{link.id}](https://huggingface.co/{link.id})" if on_hub(link) and link.use in ("teacher", "parent")
              else link.credit or link.id for link in links]  # fmt: skip
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
@@ -102,9 +102,9 @@ def members(config: dict[str, Any]) -> str:
 
 
 def judge(record: Provenance) -> str:
-    """Whose judgement the answers are."""
-    step = learned(record)
-    labels = used(step, "labels")
+    """Whose judgement the predictions are."""
+    step = training_step(record)
+    labels = corpora_for(step, "labels")
     if step.teachers:
         return "a small model that imitates larger ones"
     return f"a model that learned from {names(labels)}" if labels else "a model"
@@ -125,12 +125,12 @@ def origin(record: Provenance) -> str:
         facts = [f"{name} {value}" for name, value in (step.recipe or {}).items() if name != "sha256"]
         recipe = f"; recipe: {', '.join(facts)}" if facts else ""
         parts.append(f"- **{step.step}**: {step.name}, {step.date[:10]}, {code}{commit}{recipe}")
-    text = ["\n".join(parts), grid(["step", "used for", "what", "licence", "clips", "hours"], rows)]
+    text = ["\n".join(parts), grid(["step", "used for", "source", "licence", "clips", "hours"], rows)]
     return "\n\n".join([*text, "The whole chain, with revisions and the hash of the recipe, is in `provenance.json`."])
 
 
 def chain(record: Provenance) -> Iterator[Provenance]:
-    """A step and all those beneath it that are known, parents and teachers."""
+    """Yield a step and all known steps that it builds on, parents and teachers."""
     yield record
     for link in record.direct_links():
         if link.provenance:
@@ -138,37 +138,37 @@ def chain(record: Provenance) -> Iterator[Provenance]:
 
 
 def licence(record: Provenance) -> str:
-    """The licence, why it is that, and whom to name."""
+    """The licence, why it applies, and whom to credit."""
     words = licence_of((record.name, record.licence)).summary()
-    lines = [f"**{record.licence}**: {words}. It follows from the licences of all that this was made from."]
+    lines = [f"**{record.licence}**: {words}. It follows from the licences of all material that this was made from."]
     if named := record.attributions():
-        lines += ["", "To be named or kept with it:", "", *(f"- {line}" for line in named)]
+        lines += ["", "Credit, to be kept with it:", "", *(f"- {line}" for line in named)]
     return "\n".join(lines)
 
 
 def limits(record: Provenance, contents: dict[str, Content], folder: Path) -> str:
-    """What a user must not expect, from the provenance and from what was measured."""
-    step = learned(record)
+    """What a user must not expect, by the provenance and by what was measured."""
+    step = training_step(record)
     points = []
-    if labels := used(step, "labels"):
-        points.append(f"Its targets were {names(labels)}: nobody rated the voices that it heard.")
-    elif not step.teachers and used(step, "training"):
-        points.append("What its targets were, its provenance does not say.")
+    if labels := corpora_for(step, "labels"):
+        points.append(f"Its targets were {names(labels)}: nobody rated the voices that it was trained on.")
+    elif not step.teachers and corpora_for(step, "training"):
+        points.append("Its provenance does not say what its targets were.")
     if step.teachers:
-        points.append("It imitates a model, with that model's mistakes and the bias of what that model heard.")
+        points.append("It imitates a model, with the mistakes of that model and the bias of its training data.")
     if contents and not any(one["settings"]["target"]["kind"] == "ratings" for one in contents.values()):
         points.append("No score above is agreement with people's ratings of voices: that was not measured.")
     for content in contents.values():
         points += weakest(content, folder)
     where = ", ".join(title(content) for content in contents.values())
     points.append(f"Measured on {where}, and on nothing else." if contents else f"Agreement: {NOT_MEASURED.lower()}")
-    points.append("It hears the voice alone: words, and what came before, say more than it can know.")
-    points.append("Digital silence gets an answer like any other audio; `wav2small` marks it.")
+    points.append("It uses the voice alone, without the words and without the context.")
+    points.append("Digital silence gets a prediction like any other audio; `wav2small` marks it as silent.")
     return "\n".join(f"- {point}" for point in points)
 
 
 def weakest(content: Content, folder: Path) -> Iterator[str]:
-    """Which of the three a checkpoint hears worst on a data set."""
+    """Which of the three dimensions has the lowest CCC on a data set."""
     this = this_model(content["settings"]["models"], folder, folder)
     scores = {
         row["dimension"]: row["ccc"]

@@ -1,4 +1,4 @@
-"""A finished folder -> one commit on the Hub, of what differs and nothing else; each refusal is one sentence."""
+"""A folder -> one commit on the Hub with the differences; each error is one sentence."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ class Target:
     Attributes:
         id: "org/name".
         kind: of repository.
-        revision: branch; made if it is not there.
-        private: whether a repository that has to be made is private.
-        pull_request: propose the commit, instead of making it.
+        revision: branch; created if it is missing.
+        private: whether a new repository is private.
+        pull_request: propose the commit as a pull request.
         sdk: of a Space.
     """
 
@@ -52,16 +52,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """What publishing does, and where it led.
+    """What publishing changes, and its result.
 
     Attributes:
         target: where on the Hub.
         changes: file by file.
-        exists: whether the repository is there.
-        head: commit that the branch is at; `None` if there is no such branch.
+        exists: whether the repository exists.
+        head: latest commit of the branch; `None` if there is no such branch.
         licence: on the card.
         url: of the commit or pull request; `None` if nothing was sent.
-        note: what the user should know besides.
+        note: further information for the user.
     """
 
     target: Target
@@ -73,19 +73,19 @@ class Plan:
     note: str = ""
 
     @property
-    def idle(self) -> bool:
-        """Whether the Hub holds all of this already."""
+    def unchanged(self) -> bool:
+        """Whether the Hub holds the same files already."""
         return self.head is not None and all(change.kind == "unchanged" for change in self.changes)
 
     def title(self) -> str:
-        """Repository, licence, what is new about it."""
+        """Repository, licence, and what is new."""
         new = "" if self.exists else f", new, {'private' if self.target.private else 'public'}"
         branch = "" if self.target.revision == MAIN else f", branch {self.target.revision}"
         branch += ", new" if self.exists and self.head is None else ""
         return f"{self.target.id} ({self.target.kind}{new}{branch}), licence {self.licence}"
 
     def table(self) -> Table:
-        """The files, for people."""
+        """The files as a table."""
         table = Table("file")
         table.add_column("size", justify="right")
         table.add_column("on the Hub")
@@ -93,22 +93,22 @@ class Plan:
             table.add_row(change.path, decimal(change.size), change.kind)
         return table
 
-    def __str__(self):
+    def __str__(self) -> str:
         size = decimal(sum(change.size for change in self.changes if change.kind in ("new", "changed")))
         counts = {kind: sum(change.kind == kind for change in self.changes) for kind in ("new", "changed", "removed")}
         told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "a new branch"
         if self.url:
             return f"{'proposed' if self.target.pull_request else 'published'} {told} ({size}): {self.url}"
-        if self.idle:
+        if self.unchanged:
             return f"nothing to do: {self.target.id} holds these files already"
         return f"this would {'propose' if self.target.pull_request else 'publish'} {told} ({size}) in one commit"
 
 
 def log_in(target: Target) -> HfApi:
-    """The Hub, with a token that may write to a place.
+    """Open the Hub with a token that may write to a repository.
 
     Raises:
-        Wav2SmallError: if there is no token, or the Hub does not accept it, or it may not write there.
+        Wav2SmallError: if there is no token, the Hub does not accept it, or it may not write there.
     """
     if not get_token():
         raise Wav2SmallError("publishing needs a token of the Hub: log in with `hf auth login`, or set HF_TOKEN")
@@ -123,22 +123,22 @@ def log_in(target: Target) -> HfApi:
         )
     if not target.pull_request and namespace != user["name"] and orgs.get(namespace) not in WRITERS:
         raise Wav2SmallError(
-            f"{user['name']} may not write to {namespace}: ask for the right, log in as another, or choose another name"
+            f"{user['name']} may not write to {namespace}: ask for access, log in as another, or choose another name"
         )
     return api
 
 
-def compare(api: HfApi, target: Target, folder: Path, owns: Callable[[str], bool]) -> Plan:
-    """Compare a folder with what is on the Hub; it needs no token where everybody may read.
+def plan_commit(api: HfApi, target: Target, folder: Path, is_ours: Callable[[str], bool]) -> Plan:
+    """Compare a folder with the Hub; a public repository needs no token.
 
     Args:
         api: the Hub.
         target: where on it.
         folder: all of its files.
-        owns: whether a file that is only on the Hub goes, by its path; others are left alone.
+        is_ours: whether a file that is only on the Hub is removed, by its path; other files stay.
 
     Raises:
-        Wav2SmallError: if the Hub cannot be reached, or is public where private was asked for.
+        Wav2SmallError: if the Hub cannot be reached, or the repository is public and should be private.
     """
     there: dict[str, RepoFile] = {}
     exists, head = True, None
@@ -146,18 +146,20 @@ def compare(api: HfApi, target: Target, folder: Path, owns: Callable[[str], bool
         try:
             info = api.repo_info(target.id, repo_type=target.kind)
             if target.private and not info.private:
-                raise Wav2SmallError(f"{target.id} is there and public: leave --private off, or choose another name")
+                raise Wav2SmallError(f"{target.id} exists and is public: leave out --private, or choose another name")
             try:
                 info = api.repo_info(target.id, repo_type=target.kind, revision=target.revision)
                 head = info.sha
             except RevisionNotFoundError:
-                pass  # the branch will begin where main is
+                pass  # the branch starts from main
             there = tree(api, target, info.sha)
         except RepositoryNotFoundError:
             exists = False
     if target.pull_request and not exists:
-        raise Wav2SmallError(f"{target.id} is not on the Hub: a pull request is for what is there, leave --pr off")
-    return Plan(target, changes(folder, there, owns), exists, head)
+        raise Wav2SmallError(
+            f"{target.id} is not on the Hub: a pull request needs an existing repository, leave out --pr"
+        )
+    return Plan(target, changes(folder, there, is_ours), exists, head)
 
 
 def tree(api: HfApi, target: Target, revision: str | None) -> dict[str, RepoFile]:
@@ -166,8 +168,8 @@ def tree(api: HfApi, target: Target, revision: str | None) -> dict[str, RepoFile
     return {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
 
 
-def changes(folder: Path, there: dict[str, RepoFile], owns: Callable[[str], bool]) -> list[Change]:
-    """What makes the Hub hold the files of a folder."""
+def changes(folder: Path, there: dict[str, RepoFile], is_ours: Callable[[str], bool]) -> list[Change]:
+    """List the changes that make the Hub hold the files of a folder."""
     found = []
     here = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     for name, path in here.items():
@@ -176,7 +178,7 @@ def changes(folder: Path, there: dict[str, RepoFile], owns: Callable[[str], bool
             found.append(Change(name, size, "new"))
         else:
             found.append(Change(name, size, "unchanged" if is_same(path, there[name]) else "changed"))
-    gone = [entry for name, entry in there.items() if name not in here and owns(name)]
+    gone = [entry for name, entry in there.items() if name not in here and is_ours(name)]
     return found + [Change(entry.path, entry.size, "removed") for entry in gone]
 
 
@@ -193,11 +195,11 @@ def is_same(path: Path, entry: RepoFile) -> bool:
         return blob.hexdigest() == entry.blob_id
 
 
-def send(api: HfApi, plan: Plan, folder: Path, message: str) -> Plan:
-    """Make the repository and the branch where they are missing, and one commit; files appear with it, or not at all.
+def send_commit(api: HfApi, plan: Plan, folder: Path, message: str) -> Plan:
+    """Create the repository and the branch where they are missing, and make one commit of all files.
 
     Raises:
-        Wav2SmallError: if the Hub refuses or the connection breaks; what was uploaded by then is not sent again.
+        Wav2SmallError: if the Hub refuses or the connection breaks; files uploaded by then are not sent again.
     """
     target = plan.target
     add = [change.path for change in plan.changes if change.kind in ("new", "changed")]
@@ -206,7 +208,7 @@ def send(api: HfApi, plan: Plan, folder: Path, message: str) -> Plan:
         *(CommitOperationDelete(change.path) for change in plan.changes if change.kind == "removed"),
     ]
     with hub_errors(target):
-        if target.pull_request and (url := proposed(api, plan, folder)):
+        if target.pull_request and (url := find_pull_request(api, plan, folder)):
             return replace(plan, url=url)
         if not plan.exists:
             api.create_repo(
@@ -223,13 +225,13 @@ def send(api: HfApi, plan: Plan, folder: Path, message: str) -> Plan:
             repo_type=target.kind,
             revision=target.revision,
             create_pr=target.pull_request,
-            parent_commit=None if target.pull_request else plan.head,  # nobody else's commit is undone
+            parent_commit=None if target.pull_request else plan.head,  # so that no other commit is undone
         )
     return replace(plan, url=info.pr_url or info.commit_url)
 
 
-def proposed(api: HfApi, plan: Plan, folder: Path) -> str | None:
-    """The address of an open pull request that holds all of a folder already."""
+def find_pull_request(api: HfApi, plan: Plan, folder: Path) -> str | None:
+    """Find the address of an open pull request that holds the same files already."""
     target = plan.target
     gone = {change.path for change in plan.changes if change.kind == "removed"}
     for one in api.get_repo_discussions(target.id, repo_type=target.kind):
@@ -242,17 +244,17 @@ def proposed(api: HfApi, plan: Plan, folder: Path) -> str | None:
 
 @contextmanager
 def hub_errors(target: Target) -> Iterator[None]:
-    """Turn what goes wrong between here and the Hub into one sentence."""
+    """Turn errors of the connection and of the Hub into one sentence."""
     try:
         yield
     except Wav2SmallError:
         raise
     except Exception as error:  # the two lines of huggingface_hub use HTTP clients without a common base class
-        raise Wav2SmallError(sentence(target, error)) from None
+        raise Wav2SmallError(explain(target, error)) from None
 
 
-def sentence(target: Target, error: BaseException) -> str:
-    """Why the Hub does not do it, and the mend."""
+def explain(target: Target, error: BaseException) -> str:
+    """Give the reason for a failed upload, and the remedy."""
     chain = list(error_chain(error))
     responses = [getattr(each, "response", None) for each in chain]
     response = next((each for each in responses if each is not None), None)
@@ -262,16 +264,16 @@ def sentence(target: Target, error: BaseException) -> str:
             return f"{target.id}: {error}"
         return (
             f"{target.id}: the connection to the Hub broke off ({chain[-1] or type(chain[-1]).__name__}): repeat the "
-            "command; no file was published (a new repository may be there, empty), and none is sent twice"
+            "command; no file was published (a new repository may exist, empty), and no file is sent twice"
         )
     said = response.headers.get("X-Error-Message") or "no reason given"
-    mends = {
+    remedies = {
         401: "the Hub does not accept this token: log in with another (`hf auth login`), or set HF_TOKEN",
         402: f"the Hub asks for a paid plan ({said})",
         403: f"this token may not write to {namespace} ({said}): log in with one that may (`hf auth login`)",
         404: "it is not on the Hub, or this token may not see it: check the name, and `hf auth login`",
-        412: "somebody else's commit came first: look at it, then repeat the command",
+        412: "another commit came first: look at it, then repeat the command",
     }
     status = response.status_code
-    other = f"the Hub answers with status {status} ({said}): nothing was published, repeat the command later"
-    return f"{target.id}: {mends.get(status, other)}"
+    other = f"the Hub responded with status {status} ({said}): nothing was published, repeat the command later"
+    return f"{target.id}: {remedies.get(status, other)}"

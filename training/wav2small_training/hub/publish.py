@@ -1,4 +1,4 @@
-"""A finished checkpoint, or the Space, to the Hub: checked, compared with what is there, sent in one commit."""
+"""Publishing a checkpoint, or the Space: checked, compared with the Hub, sent in one commit."""
 
 import re
 import shutil
@@ -34,38 +34,38 @@ def publish(
 ) -> Plan:
     """Publish a checkpoint: all checks, then one commit of what differs from the Hub.
 
-    A repository or branch that is missing is made. Files of an earlier checkpoint that this one does not have are
-    removed; what else is on the Hub stays.
+    A repository or branch that is missing is created. Files of an earlier checkpoint that this one does not have are
+    removed; other files on the Hub stay.
 
     Args:
         folder: a checkpoint with ONNX files, card and provenance, and nothing else.
         repo_id: "org/name" on the Hub.
         private: make a new repository private.
-        revision: branch; default: main.
-        pull_request: propose the commit to a repository, which may be somebody else's.
-        dry_run: send nothing; needs no token where everybody may read.
+        revision: branch; main by default.
+        pull_request: propose the commit, also to a repository of somebody else.
+        dry_run: send nothing; needs no token for a public repository.
 
     Returns:
-        What differs, and the address of the commit if one was made.
+        The differences, and the address of the commit if there is one.
 
     Raises:
         Wav2SmallError: if a check fails, or the Hub refuses.
     """
-    target = aim(repo_id, revision, pull_request, private)
+    target = parse_target(repo_id, revision, pull_request, private)
     api = HfApi() if dry_run else commit.log_in(target)
     from . import card
 
-    with temporary(folder) as staged:
+    with staging_folder(folder) as staged:
         validate.stage(folder, staged)
-        validate.refuse_secrets(staged)
-        card.check(folder)
+        validate.check_secrets(staged)
+        card.check_card(folder)
         licence = check_licence(folder)
         check_code(folder, repo_id)
-        plan = replace(commit.compare(api, target, staged, validate.owns), licence=licence)
-        if plan.idle:  # it was checked when it was published
+        plan = replace(commit.plan_commit(api, target, staged, validate.is_checkpoint_file), licence=licence)
+        if plan.unchanged:  # these files were checked when they were published
             return plan
         validate.check_weights(staged)
-        return plan if dry_run else commit.send(api, plan, staged, MESSAGE)
+        return plan if dry_run else commit.send_commit(api, plan, staged, MESSAGE)
 
 
 def publish_space(
@@ -90,17 +90,17 @@ def publish_space(
     Raises:
         Wav2SmallError: if a check fails, or the Hub refuses.
     """
-    target = aim(repo_id, revision, pull_request, private)
+    target = parse_target(repo_id, revision, pull_request, private)
     api = HfApi() if dry_run else commit.log_in(target)
     source = folder or shipped_folder("space")
     front = validate.check_space(source)
     target = replace(target, kind="space", sdk=front["sdk"])
-    with temporary(source) as staged:
+    with staging_folder(source) as staged:
         copy_space(folder, staged)
-        validate.refuse_secrets(staged)
-        plan = commit.compare(api, target, staged, lambda path: not path.startswith("."))
+        validate.check_secrets(staged)
+        plan = commit.plan_commit(api, target, staged, lambda path: not path.startswith("."))
         plan = replace(plan, licence=front.get("license"), note=PAID if front["sdk"] == "gradio" else "")
-        return plan if dry_run or plan.idle else commit.send(api, plan, staged, MESSAGE)
+        return plan if dry_run or plan.unchanged else commit.send_commit(api, plan, staged, MESSAGE)
 
 
 def copy_space(folder: Path | None, out: Path) -> None:
@@ -111,7 +111,7 @@ def copy_space(folder: Path | None, out: Path) -> None:
 
 
 def collect(title: str, items: list[str], private: bool = False) -> str:
-    """Tie models and Spaces together in a collection, made if it is not there; again it adds what is missing.
+    """Put models and Spaces into a collection; it is created, or what is missing is added.
 
     Args:
         title: of the collection; it belongs to the owner of the first item.
@@ -126,7 +126,7 @@ def collect(title: str, items: list[str], private: bool = False) -> str:
     """
     targets = [item_target(item) for item in items]
     api = commit.log_in(targets[0])
-    for target in targets:  # all are there before anything is made
+    for target in targets:  # before anything is created, all must be there
         with commit.hub_errors(target):
             api.repo_info(target.id, repo_type=target.kind)
     with commit.hub_errors(targets[0]):
@@ -138,25 +138,27 @@ def collect(title: str, items: list[str], private: bool = False) -> str:
 
 
 def item_target(item: str) -> Target:
-    """An item of a collection, written as the end of its address on the Hub."""
+    """Parse an item of a collection, written as the end of its address on the Hub."""
     kind, _, repo_id = item.partition("/")
     if item.count("/") == 2 and kind in ("spaces", "datasets"):
-        return replace(aim(repo_id), kind="space" if kind == "spaces" else "dataset")
-    return aim(item)
+        return replace(parse_target(repo_id), kind="space" if kind == "spaces" else "dataset")
+    return parse_target(item)
 
 
-def aim(repo_id: str, revision: str | None = None, pull_request: bool = False, private: bool = False) -> Target:
-    """Read what the user said about where to publish."""
+def parse_target(
+    repo_id: str, revision: str | None = None, pull_request: bool = False, private: bool = False
+) -> Target:
+    """Check where to publish, as the user wrote it."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
-        raise Wav2SmallError(f"{repo_id}: a place on the Hub is written org/name")
+        raise Wav2SmallError(f"{repo_id}: a repository on the Hub is written org/name")
     if revision not in (None, MAIN) and pull_request:
-        raise Wav2SmallError("a pull request is for main: leave --revision or --pr off")
+        raise Wav2SmallError("a pull request is for main: give --revision or --pr, not both")
     return Target(repo_id, revision=revision or MAIN, private=private, pull_request=pull_request)
 
 
 @contextmanager
-def temporary(folder: Path) -> Iterator[Path]:
-    """An empty folder of the same name."""
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """Make an empty folder of the same name, and remove it afterwards."""
     with tempfile.TemporaryDirectory() as place:
         staged = Path(place) / folder.resolve().name
         staged.mkdir()
@@ -164,7 +166,7 @@ def temporary(folder: Path) -> Iterator[Path]:
 
 
 def check_licence(folder: Path) -> str:
-    """The licence on the card, if it is one that follows from what the checkpoint was made of."""
+    """The licence on the card, if the provenance of the checkpoint allows it."""
     front = validate.front_matter(folder / validate.CARD)
     licence = f"LicenseRef-{front.get('license_name')}" if front["license"] == "other" else str(front["license"])
     provenance.read_provenance(folder).check_licence(licence)
@@ -172,6 +174,6 @@ def check_licence(folder: Path) -> str:
 
 
 def check_code(folder: Path, repo_id: str) -> None:
-    """Refuse a card whose code loads another model."""
+    """Make sure that the code on the card loads this model."""
     if f'"{repo_id}"' not in (folder / validate.CARD).read_text(encoding="utf-8"):
         raise Wav2SmallError(f"the code on the card does not load {repo_id}: `wav2small card FOLDER --id {repo_id}`")

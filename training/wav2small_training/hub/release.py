@@ -1,4 +1,4 @@
-"""From a recipe to the Hub: what `wav2small distill RECIPE --publish org/name` does before and after the training."""
+"""What `wav2small distill RECIPE --publish org/name` does before and after the training."""
 
 import re
 import shutil
@@ -19,21 +19,20 @@ from ..exporters.export import export
 from ..recipe import Recipe
 from . import card, commit
 from .commit import Plan
-from .publish import aim, publish
+from .publish import parse_target, publish
 
 BY_HAND = "--publish evaluates against one teacher: distil without it, then export, evaluate, card and publish"
 
 
-def ready(recipe: Recipe, repo_id: str) -> None:
-    """Find out before hours of training what would stop the publication after it; the training checks the licence.
+def check_release(recipe: Recipe, repo_id: str) -> None:
+    """Check before hours of training what the publication after it needs; the training checks the licence.
 
     Raises:
-        Wav2SmallError: if the token may not write there, the recipe has no one teacher to evaluate against, or that
-            cannot be found.
+        Wav2SmallError: if the token may not write there, or the recipe does not have one teacher that can be found.
     """
     if not recipe.teacher and not recipe.teacher_labels:
         raise Wav2SmallError(f"{recipe.name} learns from labels, and {BY_HAND}")
-    commit.log_in(aim(repo_id))
+    commit.log_in(parse_target(repo_id))
     kinds = [read_config(source, None)[0].get("model_type") for source in sources(recipe)]
     if len(kinds) > 1 and kinds[0] in CLASSES:
         raise Wav2SmallError(f"{recipe.name} has several teachers of ours, and {BY_HAND}")
@@ -42,14 +41,14 @@ def ready(recipe: Recipe, repo_id: str) -> None:
 def release(recipe: Recipe, repo_id: str) -> Plan:
     """Publish the best student of a finished run: ONNX files, evaluation against its teacher, card, upload.
 
-    What is published stays in the folder of the run, under the name that it has on the Hub.
+    The published checkpoint stays in the folder of the run, under its name on the Hub.
 
     Raises:
-        Wav2SmallError: if somebody edited the card of an earlier time, a check fails, or the Hub refuses.
+        Wav2SmallError: if the card of an earlier release was edited, a check fails, or the Hub refuses.
     """
     run = Path(recipe.output)
     folder, reports = run / repo_id.split("/")[1], run / "evaluation"
-    card.refuse_edited(folder / card.CARD)
+    card.check_unedited(folder / card.CARD)
     for earlier in (folder, reports):
         shutil.rmtree(earlier, ignore_errors=True)
     export(str(run / "best"), folder)
@@ -57,7 +56,7 @@ def release(recipe: Recipe, repo_id: str) -> Plan:
     for i, corpus in enumerate(recipe.validation.corpora):
         outs.append(reports / "-".join([str(i + 1), *re.findall(r"[\w.-]+", Path(corpus.source).stem)]))
         evaluate([str(folder)], corpus, teacher, outs[-1])
-    card.write(folder, outs, id=repo_id, speed=True)
+    card.write_card(folder, outs, id=repo_id, speed=True)
     try:
         return publish(folder, repo_id)
     except Wav2SmallError as error:
@@ -71,7 +70,7 @@ def sources(recipe: Recipe) -> list[str]:
 
 
 def teacher_folder(recipe: Recipe) -> str:
-    """The teacher of a recipe as one checkpoint of ours; saved in the folder of the run where it is none yet."""
+    """The teacher of a recipe as one checkpoint of ours; if it is not one yet, it is saved in the folder of the run."""
     named = sources(recipe)
     if len(named) == 1 and read_config(named[0], None)[0].get("model_type") in CLASSES:
         return named[0]

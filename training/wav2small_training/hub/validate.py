@@ -1,4 +1,4 @@
-"""What must hold of a checkpoint folder, or of a Space, before it is published."""
+"""Checks of a checkpoint folder, or of a Space, before it is published."""
 
 import ast
 import json
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import yaml
 from huggingface_hub.repocard import metadata_load
 
@@ -21,11 +20,11 @@ from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
 from ..exporters import TORCH_ALONE
+from ..exporters.parity import largest_difference, probe_batches, run_onnx
 
-RATE = 16000
 CARD = "README.md"
-# all that a checkpoint is made of, besides its code
-BELONGS = re.compile(
+# the files of a checkpoint, besides its code
+CHECKPOINT_FILE = re.compile(
     r"(config|preprocessor_config|provenance|words)\.json|README\.md"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
     r"|onnx/model(_fp16|_quantized|_q4)?\.onnx(_data)?|results/[\w.-]+\.json|test/[\w.-]+\.safetensors"
@@ -38,8 +37,8 @@ NEEDED_ONNX = {
     ONNX_FILES["fp32"]: "`wav2small export`",
     ONNX_FILES["q8"]: "`wav2small export`",
 }  # of all but TORCH_ALONE
-# how far the answers of a file may be from torch's, on a scale of 1: measured with the bundled checkpoint on noise and
-# tones, 8 bits are off by 0.003 and 4 bits by 0.05; other weights are off by more
+# how far the predictions of a file may be from torch's, on a scale of 1: measured with the bundled checkpoint on noise
+# and tones, 8 bits differ by 0.003 and 4 bits by 0.05; files of other weights differ by more
 TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "q8": 3e-2, "q4": 0.15}
 SECRETS = {
     "a token of the Hub": r"\bhf_[A-Za-z0-9]{30,}",
@@ -50,7 +49,7 @@ SECRETS = {
     "a token of Slack": r"\bxox[abprs]-[\w-]{10,}",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
 }
-# runs where our package cannot be imported and nothing can be downloaded
+# runs in a process in which our package cannot be imported and nothing can be downloaded
 LOAD = """
 import sys
 sys.modules["wav2small"] = sys.modules["wav2small_training"] = None
@@ -75,23 +74,23 @@ def stage(folder: Path, out: Path) -> None:
         Wav2SmallError: if one is missing, or there is a file that does not belong to a checkpoint.
     """
     if not folder.is_dir():
-        raise Wav2SmallError(f"{folder} is no folder")
-    refuse_missing(folder, NEEDED)
+        raise Wav2SmallError(f"{folder} is not a folder")
+    check_files(folder, NEEDED)
     code = remote_code(folder)
     if read_config(folder).get("model_type") != TORCH_ALONE:
-        refuse_missing(folder, NEEDED_ONNX)
+        check_files(folder, NEEDED_ONNX)
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
         if path.name == ".gitattributes" or path.parts[-2] == "__pycache__":
             continue
-        if name not in code and not BELONGS.fullmatch(name):
+        if name not in code and not CHECKPOINT_FILE.fullmatch(name):
             raise Wav2SmallError(f"{path} does not belong to a checkpoint: move it away")
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / name)
 
 
-def refuse_missing(folder: Path, needed: dict[str, str]) -> None:
-    """Look for files, given with what writes them.
+def check_files(folder: Path, needed: dict[str, str]) -> None:
+    """Make sure that files are there, given with the command that writes them.
 
     Raises:
         Wav2SmallError: if one is missing.
@@ -101,9 +100,9 @@ def refuse_missing(folder: Path, needed: dict[str, str]) -> None:
             raise Wav2SmallError(f"{folder} has no {name}: {maker} writes it")
 
 
-def owns(path: str) -> bool:
-    """Whether a file on the Hub is part of a checkpoint, so that one that is not in the folder any more must go."""
-    return bool(BELONGS.fullmatch(path)) or path.endswith(".py")
+def is_checkpoint_file(path: str) -> bool:
+    """Whether a file on the Hub is part of a checkpoint, so that it is removed there once the folder lacks it."""
+    return bool(CHECKPOINT_FILE.fullmatch(path)) or path.endswith(".py")
 
 
 def remote_code(folder: Path) -> set[str]:
@@ -132,14 +131,15 @@ def remote_code(folder: Path) -> set[str]:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The config of a checkpoint; raises ValueError if it is no JSON."""
-    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config
 
 
-def refuse_secrets(folder: Path) -> None:
-    """Look for tokens and keys in the text files of a folder.
+def check_secrets(folder: Path) -> None:
+    """Make sure that no text file of a folder holds a token or a key.
 
     Raises:
-        Wav2SmallError: if there is one; it names file and line, and not the secret.
+        Wav2SmallError: if there is one; the message names file and line, not the secret.
     """
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
@@ -150,7 +150,7 @@ def refuse_secrets(folder: Path) -> None:
                 if re.search(pattern, line):
                     name = path.relative_to(folder).as_posix()
                     raise Wav2SmallError(
-                        f"{name}, line {i}, holds what looks like {what}: take it out; revoke it if others have seen it"
+                        f"{name}, line {i}, holds what looks like {what}: remove it; revoke it if others saw it"
                     )
 
 
@@ -168,96 +168,78 @@ def front_matter(card: Path) -> dict[str, Any]:
 
 
 def check_weights(folder: Path) -> None:
-    """Load a checkpoint as a user of the Hub does, and compare the answers of its ONNX files at several lengths.
+    """Load a checkpoint as a user of the Hub does, and compare the predictions of its ONNX files with it.
 
     Raises:
-        Wav2SmallError: if it does not load without our package, weights are missing, or a file answers otherwise.
+        Wav2SmallError: if it does not load without our package, weights are missing, or a file predicts otherwise.
     """
-    clips = probes()
-    check_onnx(folder, clips, torch_answers(folder, clips))
+    batches = probe_batches()
+    check_onnx(folder, batches, torch_predictions(folder, batches))
 
 
-def torch_answers(folder: Path, clips: list[np.ndarray]) -> list[np.ndarray]:
-    """What a checkpoint answers to clips (batch, samples) with remote code: logits (batch, 3) for each.
+def torch_predictions(folder: Path, batches: list[np.ndarray]) -> list[np.ndarray]:
+    """Predict batches (clips, samples) with the remote code of a checkpoint: logits (clips, 3) for each.
 
     Raises:
-        Wav2SmallError: if it does not load, weights are missing, or its pipeline does not answer as its model does.
+        Wav2SmallError: if it does not load, weights are missing, or its pipeline differs from its model.
     """
-    loaded = load_in_clean_process(folder, clips)
+    loaded = load_in_clean_process(folder, batches)
     if loaded["missing"]:
         count, first = len(loaded["missing"]), loaded["missing"][0]
         raise Wav2SmallError(f"{folder.name}/model.safetensors lacks {first} ({count} in all): save it again")
-    answers = [np.array(logits) for logits in loaded["logits"]]
+    predictions = [np.array(logits) for logits in loaded["logits"]]
     pipeline = [(entry["label"], entry["score"]) for entry in loaded["pipeline"]]
     names, scores = zip(*pipeline, strict=True)
-    if names != LABELS or not np.allclose(scores, answers[0][0], atol=1e-4):
-        raise Wav2SmallError(f"the pipeline of {folder.name} answers {pipeline}, not as its model does: save it again")
-    return answers
+    if names != LABELS or not np.allclose(scores, predictions[0][0], atol=1e-4):
+        raise Wav2SmallError(f"the pipeline of {folder.name} gives {pipeline}, other than its model: save it again")
+    return predictions
 
 
-def check_onnx(folder: Path, clips: list[np.ndarray], expected: list[np.ndarray]) -> None:
-    """Compare the ONNX files of a checkpoint with what torch answers to clips.
+def check_onnx(folder: Path, batches: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """Compare the predictions of the ONNX files of a checkpoint with those of torch.
 
     Raises:
-        Wav2SmallError: if one does not run, or answers otherwise.
+        Wav2SmallError: if a file does not run, or its predictions differ.
     """
     for dtype, name in ONNX_FILES.items():
-        if (folder / name).is_file():
-            pairs = [(run(folder / name, clip), logits) for clip, logits in zip(clips, expected, strict=True)]
-            off = max(float(np.abs(got - logits).max() / max(1, np.abs(logits).max())) for got, logits in pairs)
-            if not off <= TOLERANCES[dtype]:
-                raise Wav2SmallError(
-                    f"{name} answers otherwise than model.safetensors, by {off:.1e}: `wav2small export` writes it anew"
-                )
+        if not (folder / name).is_file():
+            continue
+        try:
+            predictions = run_onnx(folder / name, batches)
+        except Exception as error:  # ONNX Runtime has no public base class for its errors
+            reason = str(error).splitlines()[0]
+            raise Wav2SmallError(f"{name} does not run ({reason}): write it again with `wav2small export`") from None
+        difference = largest_difference(predictions, expected)
+        if not difference <= TOLERANCES[dtype]:
+            raise Wav2SmallError(
+                f"{name} differs from model.safetensors by {difference:.1e}: write it again with `wav2small export`"
+            )
 
 
-def probes() -> list[np.ndarray]:
-    """Waveforms (batch, samples) of several lengths: noise under a tone that rises and falls like a voice."""
-    random = np.random.default_rng(0)
-    clips = []
-    for batch, seconds in ((1, 0.1), (3, 1.2345), (1, 5.0)):
-        time = np.arange(round(seconds * RATE)) / RATE
-        pitch = 140 * (1 + 0.3 * np.sin(2 * np.pi * random.uniform(0.5, 2, (batch, 1)) * time))
-        tone = np.sin(2 * np.pi * np.cumsum(pitch, axis=1) / RATE)
-        clips.append((0.1 * tone + 0.02 * random.standard_normal(tone.shape)).astype(np.float32))
-    return clips
-
-
-def run(file: Path, clip: np.ndarray) -> np.ndarray:
-    """What an ONNX file answers to waveforms (batch, samples): (batch, 3)."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        return session.run(["logits"], {"input_values": clip})[0]
-    except Exception as error:  # ONNX Runtime has no public base class for its errors
-        reason = str(error).splitlines()[0]
-        raise Wav2SmallError(f"onnx/{file.name} does not run ({reason}): `wav2small export` writes it anew") from None
-
-
-def load_in_clean_process(folder: Path, clips: list[np.ndarray]) -> dict[str, Any]:
-    """Load a folder with remote code where our package is not; returns its answers to the clips."""
+def load_in_clean_process(folder: Path, batches: list[np.ndarray]) -> dict[str, Any]:
+    """Load a folder with remote code in a process without our package; returns its predictions for the batches."""
     with tempfile.TemporaryDirectory() as place:
-        np.savez(Path(place) / "clips.npz", *clips)
+        np.savez(Path(place) / "clips.npz", *batches)
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(place) / "modules")}
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", LOAD, str(folder), str(Path(place) / "clips.npz")],
             capture_output=True, text=True, env=environment, cwd=place,
         )  # fmt: skip
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["it ended without a message"])[-1]
         raise Wav2SmallError(f"{folder.name} does not load in a clean process with transformers ({reason})")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    loaded: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return loaded
 
 
 def check_space(folder: Path) -> dict[str, Any]:
     """Check what the Hub needs to build a Space; returns the front matter of its README.md.
 
     Raises:
-        Wav2SmallError: if a part is missing or open to change.
+        Wav2SmallError: if a part is missing, or a package is not pinned.
     """
     if not (folder / CARD).is_file():
-        raise Wav2SmallError(f"{folder} has no {CARD}: it is no Space")
+        raise Wav2SmallError(f"{folder} has no {CARD}: it is not a Space")
     front = front_matter(folder / CARD)
     if front.get("sdk") not in ("gradio", "docker", "static"):
         raise Wav2SmallError(f"{folder / CARD}: sdk must be gradio, docker or static, not {front.get('sdk')}")

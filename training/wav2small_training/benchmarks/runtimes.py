@@ -1,0 +1,52 @@
+"""Ways to run a model on one thread: each function loads a file and returns a function of a waveform (1, samples)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Run = Callable[[np.ndarray], Any]
+Load = Callable[[Path | None], Run]
+
+
+def load_onnx(path: Path | None) -> Run:
+    """Load an ONNX file with ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda waveform: session.run(["logits"], {"input_values": waveform})[0]
+
+
+def load_torch(path: Path | None) -> Run:
+    """Load the checkpoint whose weights are in a file with torch."""
+    import torch
+
+    from wav2small.checkpoint import load_checkpoint
+
+    assert path is not None
+    torch.set_num_threads(1)
+    model = load_checkpoint(path.parent)
+
+    def run(waveform: np.ndarray) -> Any:
+        with torch.inference_mode():
+            return model(torch.from_numpy(waveform)).logits.numpy()
+
+    return run
+
+
+def load_opensmile(path: Path | None) -> Run:
+    """Load openSMILE's functionals eGeMAPSv02, for comparison; they need no file."""
+    import opensmile
+
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals, num_workers=1)
+    return lambda waveform: smile.process_signal(waveform[0], 16000)
+
+
+def load_nothing(path: Path | None) -> Run:
+    """Import ONNX Runtime and load nothing."""
+    import onnxruntime  # noqa: F401
+
+    return lambda waveform: waveform
