@@ -127,7 +127,7 @@ def test_the_best_student_of_labels_is_the_one_that_is_best_on_its_worst_corpus(
 def test_publishing_a_student_of_labels_is_refused_before_the_training(place):
     release = pytest.importorskip("wav2small_training.hub.release", reason="publishing needs the extra [export]")
     with pytest.raises(Wav2SmallError, match="test learns from labels, and --publish evaluates against one teacher"):
-        release.ready(labelled(place, "never"), "org/never")
+        release.check_release(labelled(place, "never"), "org/never")
 
 
 @pytest.mark.parametrize(

@@ -336,7 +336,7 @@ def test_it_teaches_as_any_other_model_and_its_student_knows_what_it_learned_fro
 
 
 def test_it_gets_a_card_without_onnx(place, taught):
-    text = card.write(place / "prosody", id="org/prosody").read_text()
+    text = card.write_card(place / "prosody", id="org/prosody").read_text()
     assert "functionals" in text and 'model="org/prosody"' in text
     assert "onnx" not in text.lower() and "{{" not in text
 

@@ -23,7 +23,7 @@ from wav2small.cli.command import run_command
 from wav2small.cli.main import app
 from wav2small.inference.predictor import BUNDLED
 from wav2small.inference.words import LEVELS, REGIONS, UNSURE, WORDS_FILE, AffectWords, word_sentence
-from wav2small_training.evaluation.calibrate import Heard, calibrate, measure
+from wav2small_training.evaluation.calibrate import FolderPredictions, calibrate, measure_thresholds
 
 WORDS = [word for row in REGIONS.values() for word in row]
 finite = st.floats(-1e300, 1e300)
@@ -181,11 +181,13 @@ def test_calibration_takes_the_tenth_and_the_ninetieth_percentile(checkpoint, tm
 @settings(deadline=None, max_examples=50)
 @given(st.integers(20, 60), st.integers(20, 300))
 def test_each_folder_counts_the_same_whatever_its_size(few, many):
-    def heard(first: float, clips: int) -> Heard:
+    def predictions(first: float, clips: int) -> FolderPredictions:
         values = np.linspace(first, first + 1, clips)
-        return Heard(Path("voices"), [Prediction(x, 0, x, 0, 1, False) for x in values], [""] * clips)
+        return FolderPredictions(Path("voices"), [Prediction(x, 0, x, 0, 1, False) for x in values], [""] * clips)
 
-    words = measure([heard(0, few), heard(2, many)])  # a tenth of both is a fifth of the lower one
+    words = measure_thresholds(
+        [predictions(0, few), predictions(2, many)]
+    )  # a tenth of both is a fifth of the lower one
     assert words.arousal == words.valence == pytest.approx((0.2, 2.8), abs=2e-3)
 
 
@@ -209,8 +211,8 @@ def test_calibrate_prints_the_share_of_each_word_by_folder_and_emotion(checkpoin
 def test_a_calibration_that_fails_is_an_error_and_changes_nothing(checkpoint, tmp_path, capsys):
     few, before = write_corpus(tmp_path / "few", clips=4), (checkpoint / WORDS_FILE).read_bytes()
     for arguments, told in (
-        ([checkpoint, few], "few holds 4 clips with sound: 20 are the fewest"),
-        ([tmp_path / "none", few], "none is no folder: calibrate a local checkpoint"),
+        ([checkpoint, few], "few holds 4 clips with sound: at least 20 are needed"),
+        ([tmp_path / "none", few], "none is not a folder: calibrate a local checkpoint"),
         ([few, few], "few has no config.json: it is not a complete checkpoint"),
     ):
         with pytest.raises(SystemExit):
