@@ -51,7 +51,9 @@ def emodb(path: str, texts: Texts) -> Row | None:
     """wav/03a01Fa.wav: speaker 03, text a01, emotion F; the tables have the share of listeners who recognised it."""
     match = re.search(r"(?:^|/)((\d\d)([ab]\d\d)([WLEAFTN])\w)\.wav$", path)
     rated = match and re.search(rf"{match[1]}\.wav,\w+,([\d.]+)", "\n".join(texts.values()))
-    return rated and {
+    if match is None or rated is None:
+        return None
+    return {
         "file_name": match[1],
         "split": "validation" if match[2] in EMODB_VALIDATION else "train",
         "speaker": f"emodb_{match[2]}",
@@ -80,7 +82,9 @@ EMOGATOR_VALIDATION = frozenset(  # a tenth of the people, drawn once
 def emogator(path: str, texts: Texts) -> Row | None:
     """data/mp3/000001-01-3.mp3: person, emotion, which of three."""
     match = re.search(r"(?:^|/)data/mp3/((\d{6})-(\d\d)-\d)\.mp3$", path)
-    return match and {
+    if match is None:
+        return None
+    return {
         "file_name": match[1],
         "split": "validation" if int(match[2]) in EMOGATOR_VALIDATION else "train",
         "speaker": f"emogator_{match[2]}",
@@ -107,7 +111,9 @@ def librispeech(path: str, texts: Texts) -> Row | None:
 def ljspeech(path: str, texts: Texts) -> Row | None:
     """LJSpeech-1.1/wavs/LJ001-0001.wav: one reader, of whom the first 32 sentences are enough."""
     match = re.search(r"/wavs/(LJ001-00(?:[0-2]\d|3[0-2]))\.wav$", path)
-    return match and {
+    if match is None:
+        return None
+    return {
         "file_name": match[1],
         "split": "train",
         "speaker": "ljspeech",
@@ -120,14 +126,18 @@ def ljspeech(path: str, texts: Texts) -> Row | None:
 def pico_commands(path: str, texts: Texts) -> Row | None:
     """data/speech/clean/0075d273-….wav: no speakers are given."""
     match = re.search(r"/data/speech/clean/([\w-]+)\.wav$", path)
-    return match and {"file_name": match[1], "language": "en", "text_id": match[1]}
+    if match is None:
+        return None
+    return {"file_name": match[1], "language": "en", "text_id": match[1]}
 
 
 def pico_wakewords(path: str, texts: Texts) -> Row | None:
     """audio/smart mirror/007b….flac: the folder is the word."""
     match = re.search(r"/audio/([\w ]+)/([\w-]+)\.flac$", path)
-    word = match and match[1].replace(" ", "_")
-    return match and {"file_name": f"{word}_{match[2]}", "language": "en", "text_id": word}
+    if match is None:
+        return None
+    word = match[1].replace(" ", "_")
+    return {"file_name": f"{word}_{match[2]}", "language": "en", "text_id": word}
 
 
 def precise_pd(path: str, texts: Texts) -> Row | None:
@@ -143,7 +153,9 @@ def esc10(path: str, texts: Texts) -> Row | None:
     """audio/1-100032-A-0.wav; meta/esc50.csv says which of the clips are of ESC-10, whose licence is permissive."""
     match = re.search(r"/audio/([\w-]+)\.wav$", path)
     listed = match and re.search(rf"^{match[1]}\.wav,\d+,\d+,(\w+),True,", "\n".join(texts.values()), re.MULTILINE)
-    return listed and {"file_name": match[1], "sound": listed[1]}
+    if match is None or listed is None:
+        return None
+    return {"file_name": match[1], "sound": listed[1]}
 
 
 def rooms(path: str, texts: Texts) -> Row | None:
@@ -157,7 +169,9 @@ def rooms(path: str, texts: Texts) -> Row | None:
 def nemo(path: str, texts: Texts) -> Row | None:
     """samples/EB0_anger_1.wav: speaker, emotion, sentence."""
     match = re.search(r"/samples/(([A-Z]{2}\d)_([a-z]+)_(\d+))\.wav$", path)
-    return match and {
+    if match is None:
+        return None
+    return {
         "file_name": match[1],
         "split": "evaluation",
         "speaker": f"nemo_{match[2]}",

@@ -118,8 +118,8 @@ def scores(
         networks_input = model.standardize(clips).expand(model.config.members, -1, -1)
         answers.append(model.networks(networks_input).mean(dim=0).numpy())
         targets.append(target.numpy())
-    answer, target = np.concatenate(answers), np.concatenate(targets)
-    return {"ccc": ccc(answer, target).round(4).tolist(), "pearson": pearson(answer, target).round(4).tolist()}
+    predicted, wanted = np.concatenate(answers), np.concatenate(targets)
+    return {"ccc": ccc(predicted, wanted).round(4).tolist(), "pearson": pearson(predicted, wanted).round(4).tolist()}
 
 
 def main(
