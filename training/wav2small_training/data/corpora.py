@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from wav2small.hub import hub_error
 from wav2small.models.adv import SAMPLING_RATE
-from wav2small.models.audio import SUFFIXES, read_audio
+from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
@@ -146,9 +146,10 @@ def _folder(folder: Path, corpus: Corpus) -> list[dict[str, Any]]:
         if not rows or "file_name" not in rows[0]:
             raise Wav2SmallError(f"{table} has no rows with a column file_name")
     else:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise Wav2SmallError(f"{folder} holds neither a metadata.csv nor audio files")
+        try:
+            paths = audio_files(folder)
+        except Wav2SmallError:
+            raise Wav2SmallError(f"{folder} holds neither a metadata.csv nor audio files") from None
         rows = [{"file_name": str(path.relative_to(folder))} for path in paths]
     for column, value in corpus.where.items():
         rows = [row for row in rows if str(_cell(row, column, corpus.source)) == value]

@@ -28,10 +28,10 @@ from wav2small.provenance.provenance import write_provenance
 from ..data import provenance
 from ..data.corpora import clip_count, open_rows, row_id, waveform
 from ..data.mixture import FAIR_SAMPLE
+from ..progress import ClipsPerSecond, progress
 from ..recipe import Corpus, Recipe
 from ..recipe_file import load_recipe
 from ..run_folder import open_run
-from .progress import ClipsPerSecond, progress
 from .targets import label_clips, load_teacher
 
 CLIPS = 256  # of a shard: what is lost at most when a run is killed

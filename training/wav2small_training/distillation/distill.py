@@ -23,6 +23,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
 from wav2small.atomic import replace_folder, whole_file
+from wav2small.checkpoint import load_checkpoint
 from wav2small.cli.command import run_command
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.auto import CLASSES
@@ -33,6 +34,7 @@ from ..data import provenance
 from ..data.augment import Augment
 from ..data.mixture import Mixture, collate
 from ..data.rendered import RenderedClips, is_rendered
+from ..progress import progress
 from ..recipe import Augmentation, MixtureRecipe, Recipe
 from ..recipe_file import load_recipe
 from ..run_folder import open_run
@@ -40,7 +42,6 @@ from . import loop_state
 from .ema import ema_update
 from .loop_state import LoopState
 from .losses import DistillationLoss
-from .progress import progress
 from .report import write_report
 from .targets import Targets, ValidationSet, to_device
 
@@ -146,7 +147,10 @@ def make_student(recipe: Recipe) -> PreTrainedModel:
     """A student with random weights, or the checkpoint to go on from, in the memory layout that is fast on CPUs."""
     model_class = CLASSES[recipe.student.model]
     if recipe.student.start:
-        student = model_class.from_pretrained(recipe.student.start)
+        student = load_checkpoint(recipe.student.start)
+        if not isinstance(student, model_class):
+            kind = student.config.model_type
+            raise Wav2SmallError(f"{recipe.student.start} holds a {kind}, and the recipe a {recipe.student.model}")
     else:
         student = model_class(model_class.config_class(**recipe.student.config))
     return student.to(memory_format=torch.channels_last)

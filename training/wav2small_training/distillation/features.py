@@ -17,9 +17,9 @@ from wav2small.models.teacher_heads import PooledStatsHead
 from ..data.augment import Augment
 from ..data.corpora import label, open_rows, row_id, waveform
 from ..head_recipe import HeadCorpus, HeadRecipe
+from ..progress import progress
 from ..recipe import Corpus
 from .head_fit import FeatureSet
-from .progress import progress
 
 # what a corpus says of its clips, and not which they are
 OF_CLIPS = {"weight", "labels", "word", "agreement", "licence", "credit", "speaker", "copies"}

@@ -26,10 +26,10 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.provenance.provenance import write_provenance
 
 from ..data import provenance
+from ..progress import ClipsPerSecond, progress
 from ..recipe import MixtureRecipe
 from ..run_folder import open_run
 from .distill import make_mixture
-from .progress import ClipsPerSecond, progress
 from .targets import Targets, label_clips
 
 SHARD = 512  # clips of a shard: what is lost at most when a run is killed

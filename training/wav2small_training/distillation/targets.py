@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from wav2small.checkpoint import load_checkpoint
 from wav2small.convert.teacher import read_config, teacher_from
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.auto import CLASSES
@@ -51,20 +52,11 @@ def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Modu
     kinds = [str(read_config(one, None)[0].get("model_type")) for one in sources]
     teacher: torch.nn.Module
     if all(kind in CLASSES for kind in kinds):
-        members = [load_ours(one, kind) for one, kind in zip(sources, kinds, strict=True)]
+        members: list[torch.nn.Module] = [load_checkpoint(one) for one in sources]
         teacher = members[0] if len(members) == 1 else Ensemble(members)
     else:
         teacher = teacher_from(sources)
     return teacher.eval().requires_grad_(False).to(device)
-
-
-def load_ours(source: str, kind: str) -> torch.nn.Module:
-    """Load a checkpoint of one of our classes."""
-    try:
-        model: torch.nn.Module = CLASSES[kind].from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise Wav2SmallError(f"the teacher {source} cannot be loaded: {str(error).splitlines()[0]}") from None
-    return model
 
 
 class Ensemble(torch.nn.Module):

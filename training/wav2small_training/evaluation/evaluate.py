@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
 import wav2small
@@ -24,6 +24,7 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import clip_count, open_rows, row_id, waveform
+from ..progress import progress
 from ..recipe import Corpus
 from ..run_folder import open_run
 from ..tables import UNKNOWN
@@ -242,20 +243,12 @@ def predict(
     rows = iter(rows.skip(done - 1) if done else rows)
     if done and row_id(next(rows, {"id": None}), corpus) != last:
         raise Wav2SmallError(f"{corpus.source} has changed since {part} was started: remove that file")
-    with progress_bar() as bar:
+    with progress(TimeElapsedColumn()) as bar:
         task = bar.add_task("predicting clips", total=clip_count(corpus), completed=done)
         for row in rows:
             append(part, predict_clip(row, models, corpus, target, tested, columns, word))
             bar.advance(task)
     part.replace(path)
-
-
-def progress_bar() -> Progress:
-    """A bar with clips, time used and time left; none where stderr is not a terminal."""
-    console = Console(stderr=True)
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*shown, *times, console=console, disable=not console.is_terminal)
 
 
 def predict_clip(

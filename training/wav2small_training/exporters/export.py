@@ -52,7 +52,7 @@ CLIPS, CLIP_SECONDS = 48, 3.0  # to calibrate on
 FLOAT, HALF, QUANTIZED, FOUR_BIT = (ONNX_FILES[kind] for kind in ("fp32", "fp16", "q8", "q4"))
 
 
-class StraightOnnxConfig(OnnxConfig):  # type: ignore[misc]  # optimum has no types
+class StraightOnnxConfig(OnnxConfig):
     """The graph as torch writes it, to compare the tuned one with."""
 
     DEFAULT_ONNX_OPSET = OPSET
@@ -76,7 +76,7 @@ def output_names(model_type: str) -> tuple[str, ...]:
     return (LOGITS, SPEECH) if model_type == "tcn_adv" else (LOGITS,)
 
 
-class FoldingPatcher(ModelPatcher):  # type: ignore[misc]  # optimum has no types
+class FoldingPatcher(ModelPatcher):
     """Replaces the forward pass of a student by that of its folded form while optimum exports it."""
 
     def __init__(self, config: OnnxConfig, model: PreTrainedModel, model_kwargs: dict[str, Any] | None = None):

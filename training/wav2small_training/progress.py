@@ -1,5 +1,6 @@
 """The progress bar of long work on clips."""
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,11 +22,12 @@ class ClipsPerSecond(ProgressColumn):
 
 
 def progress(*columns: ProgressColumn, disable: bool = False) -> Progress:
-    """A bar with count, time left and more columns.
+    """A bar on stderr with count, time left and more columns; none where stderr is not a terminal.
 
     Args:
         columns: added at the end.
         disable: print nothing, as on all processes but the main one.
     """
+    console = Console(stderr=True)
     usual = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*usual, *columns, disable=disable)
+    return Progress(*usual, *columns, console=console, disable=disable or not console.is_terminal)
