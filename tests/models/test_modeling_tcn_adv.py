@@ -88,6 +88,22 @@ def test_batch_norm_in_training_does_not_count_padding():
         torch.testing.assert_close(other.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
+def test_masks_hide_neighbouring_bands_and_a_stretch_of_time_in_training_alone():
+    net = tcn(**SMALL, mask_bands=6, mask_seconds=0.2).train()
+    masked = net.mask(torch.ones(200, 20, 60)) == 0  # (clips, bands, frames)
+    bands, frames = masked.all(dim=2).sum(dim=1), masked.all(dim=1).sum(dim=1)
+    assert set(bands.tolist()) == set(range(7)) and frames.max() == 20 and frames.min() == 0
+    for stretch in (masked.all(dim=2), masked.all(dim=1)):
+        assert (stretch.int().diff(dim=1).abs().sum(dim=1) <= 2).all(), "one stretch in each clip"
+    values, _ = batch([9000, 9000])
+    assert torch.equal(net.eval()(values).logits, tcn(**SMALL).eval()(values).logits)
+
+
+def test_many_clips_at_once_have_the_spectrum_of_each():
+    log_mel, waveforms = tcn(**SMALL).log_mel.train(), torch.randn(11, 3000)
+    torch.testing.assert_close(log_mel(waveforms), log_mel.eval()(waveforms), rtol=0, atol=1e-5)
+
+
 @settings(deadline=None, max_examples=10)
 @given(config=configs, step=st.integers(50, 70))
 def test_a_step_hears_exactly_from_its_receptive_field_to_its_look_ahead(config, step):

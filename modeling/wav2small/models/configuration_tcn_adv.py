@@ -29,6 +29,8 @@ class TcnAdvConfig(PretrainedConfig):
         heads: of the attentive pooling.
         activation: `"gelu"`, `"hardswish"` or `"relu"`.
         dropout: of the pooled vector, in training.
+        mask_bands: in training, up to so many neighbouring bands of a clip are masked (SpecAugment, arXiv 1904.08779).
+        mask_seconds: in training, up to so many seconds of a clip are masked.
         max_look_ahead: how far the network may hear beyond a moment, in s. Convolutions are padded alike on both
             sides, from the first on, until this is used up; the others hear more of the past instead.
 
@@ -58,6 +60,8 @@ class TcnAdvConfig(PretrainedConfig):
         heads: int = 4,
         activation: str = "gelu",
         dropout: float = 0.0,
+        mask_bands: int = 0,
+        mask_seconds: float = 0.0,
         max_look_ahead: float = 0.4,
         **kwargs: Any,
     ):
@@ -79,6 +83,8 @@ class TcnAdvConfig(PretrainedConfig):
         self.heads = heads
         self.activation = activation
         self.dropout = dropout
+        self.mask_bands = mask_bands
+        self.mask_seconds = mask_seconds
         self.max_look_ahead = max_look_ahead
         self.check_values()
         kwargs.setdefault("id2label", {0: "arousal", 1: "dominance", 2: "valence"})
@@ -114,6 +120,9 @@ class TcnAdvConfig(PretrainedConfig):
             raise ValueError(f"activation={self.activation!r}: it must be one of {', '.join(ACTIVATIONS)}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: it must be from 0 to below 1")
+        for name in ("mask_bands", "mask_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: it must be at least 0")
         if self.max_look_ahead * self.sampling_rate < self.window_length:
             window = self.window_length / self.sampling_rate
             raise ValueError(f"max_look_ahead={self.max_look_ahead}: it must be at least one window, {window} s")

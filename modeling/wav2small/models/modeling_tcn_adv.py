@@ -44,9 +44,24 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         """Normalise (batch, channels, time); padded steps become 0."""
         if padding is None or not self.training:
             return zero_padding(super().forward(x), padding)
-        steps = x.transpose(1, 2)  # (batch, time, channels)
-        normalised = super().forward(steps[~padding])  # (valid steps, channels)
-        return torch.zeros_like(steps, dtype=normalised.dtype).masked_scatter(~padding[:, :, None], normalised).mT
+        valid = (~padding)[:, None].to(x.dtype)  # (batch, 1, time)
+        count = (~padding).sum()
+        mean = (x * valid).sum(dim=(0, 2)) / count  # (channels,)
+        centred = (x - mean[:, None]) * valid
+        variance = centred.square().sum(dim=(0, 2)) / count
+        self._track(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return centred * scale[:, None] + self.bias[:, None] * valid
+
+    @torch.no_grad()
+    def _track(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        """Move the running statistics towards those of a batch, both (channels,), as `nn.BatchNorm1d` does."""
+        momentum = 0.1 if self.momentum is None else self.momentum
+        for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
+            if running is not None:
+                running.lerp_(batch.to(running.dtype), momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
 
 
 class Block(nn.Module):
@@ -164,7 +179,10 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
         if attention_mask is not None:
             frames = self.log_mel.frames(attention_mask.sum(dim=1))  # (batch,)
             padding = self.padding_after(frames, x.shape[2])  # (batch, frames)
-        x = self.stem(self.stem_pad(self.band_norm(x, padding)))  # (batch, width, steps)
+        x = self.band_norm(x, padding)
+        if self.training:
+            x = self.mask(x)
+        x = self.stem(self.stem_pad(x))  # (batch, width, steps)
         if frames is not None:
             steps = torch.div(frames - 1, self.config.stem_stride, rounding_mode="floor") + 1
             padding = self.padding_after(steps, x.shape[2])  # (batch, steps)
@@ -172,6 +190,20 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
         for block in self.blocks:
             x = block(x, padding)
         return self.norm(x, padding), padding
+
+    def mask(self, x: torch.Tensor) -> torch.Tensor:
+        """Set random neighbouring bands and frames of each clip (batch, bands, frames) to 0, the mean (SpecAugment)."""
+        bands, seconds = self.config.mask_bands, self.config.mask_seconds
+        frames = round(seconds * self.config.sampling_rate / self.config.hop_length)
+        for dim, most in ((1, bands), (2, frames)):
+            if most:
+                size = x.shape[dim]
+                length = torch.rand(len(x), 1, device=x.device) * (min(most, size) + 1)
+                start = torch.rand(len(x), 1, device=x.device) * (size - length).clamp(min=0)
+                places = torch.arange(size, device=x.device)[None]  # (1, size)
+                masked = (places >= start.floor()) & (places < start.floor() + length.floor())
+                x = x.masked_fill(masked[:, :, None] if dim == 1 else masked[:, None], 0)
+        return x
 
     def forward(
         self,
