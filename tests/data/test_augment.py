@@ -119,6 +119,12 @@ def test_a_band_limit_takes_energy_from_the_edges_of_the_spectrum():
         assert after[middle] > 0.5 * before[middle], "the passed band keeps its level"
 
 
+def test_a_share_of_the_recordings_stays_as_it_is():
+    clip, settings = voice_like(0.2), {"clipping": 1, "level": 1, "unchanged": 0.3}
+    same = [np.array_equal(changed(settings, clip, seed=seed), clip) for seed in range(200)]
+    assert np.mean(same) == pytest.approx(0.3, abs=0.1)
+
+
 def test_clipping_flattens_the_peaks():
     clip = voice_like(1)
     shares = []

@@ -124,6 +124,7 @@ class Augmentation(Entry):
             clip, before the changes of a recording.
         recordings: how many recordings of each labelled clip `wav2small mix` renders, since the teacher is the slow
             part; only with `teacher_input: clean`.
+        unchanged: the recording stays as it is: a student needs clean clips too.
         reverberation: convolution with a room impulse response of `rir_folder`.
         rir_folder: recordings of room impulse responses; `rir_licence` and `rir_credit` are as for a corpus.
         microphone: frequency response of another microphone: a high shelf and a low shelf, -14 to 10 dB.
@@ -146,6 +147,7 @@ class Augmentation(Entry):
     mix_snr_db: tuple[float, float] = (0.0, 20.0)
     teacher_input: Literal["recording", "clean"] = "recording"
     recordings: Count = 1
+    unchanged: Share = 0.0
     reverberation: Share = 0.0
     rir_folder: str | None = None
     rir_licence: str | None = None

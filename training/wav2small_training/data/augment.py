@@ -89,6 +89,8 @@ class Augment:
     def change_recording(self, clip: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Change a clip (samples,) as rooms, microphones and lines do; the length stays."""
         settings = self.settings
+        if settings.unchanged and random.random() < settings.unchanged:
+            return clip
         # audiomentations draws from the global generators
         seed = int(random.integers(2**32))
         python_random.seed(seed)
