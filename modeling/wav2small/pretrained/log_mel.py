@@ -158,7 +158,7 @@ class FftLogMel(nn.Module):
             with torch.autocast(device, enabled=False):  # half precision has too few digits for a power spectrum
                 return self(waveform.float())
         if self.training and device == "cpu" and len(waveform) > AT_ONCE:
-            return torch.cat([self(part) for part in waveform.split(AT_ONCE)])
+            return torch.cat([self(part) for part in torch.split(waveform, AT_ONCE)])
         exact = torch.promote_types(waveform.dtype, torch.float32)
         windows = waveform.to(exact).unfold(1, self.window_length, self.hop_length)  # (batch, frames, window_length)
         spectrum = torch.fft.rfft(windows * self.window.to(exact), n=self.n_fft)
