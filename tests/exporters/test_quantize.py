@@ -209,7 +209,7 @@ def test_a_report_measures_every_way_to_quantize(tmp_path):
     comparing.report(student(pooling="gram"), tmp_path, tmp_path / "report.md")
     text = (tmp_path / "report.md").read_text()
     assert f"3 recordings of {tmp_path.name}" in text
-    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
     rows = {method: [float(number.replace(",", "")) for number in numbers] for method, *numbers in table}
     assert len(rows) == len(comparing.WAYS) + 2
     assert rows["float, tuned"][1:5] == [1, 1, 1, 1]
