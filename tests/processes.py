@@ -1,7 +1,7 @@
 """Processes of their own, for tests that kill them, need two at once, or must not know our package.
 
 They are forked from a server that has imported torch and the other large packages, and nothing of ours: such a process
-knows no more than one that a user starts, and need not import torch again. Where there is no fork, it starts anew.
+knows no more than one that a user starts, and need not import torch again. On systems other than Linux it starts anew.
 """
 
 import json
@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 LARGE = ["accelerate", "audiomentations", "datasets", "torchdata.stateful_dataloader", "transformers.pipelines"]
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-CONTEXT = multiprocessing.get_context(METHOD)
+CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 CONTEXT.set_forkserver_preload(LARGE)
 
 
