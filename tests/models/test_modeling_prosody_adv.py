@@ -9,8 +9,9 @@ import torch
 from conftest import RATE, voice_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import result, without_our_package
 from students import prosody
-from test_remote_code import check, run
+from test_remote_code import check
 
 from wav2small import Wav2SmallError
 from wav2small.models.configuration_prosody_adv import ProsodyAdvConfig
@@ -138,7 +139,7 @@ def test_it_loads_as_remote_code_in_a_clean_process_with_its_pipeline(model, tmp
     model.save_pretrained(folder)
     soundfile.write(folder / "a.wav", voice_like(1.3), RATE)
     code = """
-import json, os, torch, soundfile
+import json, os, sys, torch, soundfile
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, pipeline
 folder = sys.argv[1]
 model = AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=True).eval()
@@ -152,7 +153,7 @@ pipe = pipeline("audio-classification", model=folder, trust_remote_code=True)
 print(json.dumps({"class": type(model).__module__, "logits": logits.tolist(), "files": sorted(os.listdir("again")),
                   "pipeline": pipe(folder + "/a.wav")}))
 """
-    answer = run(code, folder, tmp_path)
+    answer = result(without_our_package, code, folder, folder=tmp_path)
     assert answer["class"].startswith("transformers_modules."), "the class came from an installed package"
     assert {"functionals.py", "pipeline_adv.py", "audio.py", "errors.py", "log_mel.py"} <= set(answer["files"])
     waveform = torch.from_numpy(soundfile.read(folder / "a.wav", dtype="float32")[0])[None]
@@ -200,7 +201,7 @@ def test_its_export_is_refused_in_one_sentence_and_nothing_is_written(model, tmp
         "wav2small_training.exporters.export", reason="ONNX export needs the extra [export]"
     ).export
     model.save_pretrained(tmp_path / "teacher")
-    with pytest.raises(Wav2SmallError, match=r"holds a prosody_adv, of which there is no ONNX file: distil") as error:
+    with pytest.raises(Wav2SmallError, match=r"holds a prosody_adv, which cannot become ONNX: distil") as error:
         export(str(tmp_path / "teacher"), tmp_path / "out")
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
     assert "onnx" not in json.dumps(sorted(path.name for path in (tmp_path / "teacher").iterdir()))
