@@ -31,11 +31,16 @@ def test_it_tells_what_it_is_made_from(speech):
             assert (each.clips, each.hours) == (again.clips, again.hours), each.id
 
 
-@pytest.mark.xfail(reason="recipes are written otherwise since; the next checkpoint is made with this recipe")
-def test_it_is_the_network_of_the_house_recipe():
-    recipe, made = load_recipe(HOUSE / "wav2small.yaml"), read_provenance(BUNDLED)
-    assert made.recipe == facts(recipe)
+# the keys of recipes have other names since, so their hashes differ: the next checkpoint passes
+@pytest.mark.xfail(reason="the bundled checkpoint was made when recipes had other keys")
+def test_it_was_made_with_the_house_recipes():
+    made = read_provenance(BUNDLED)
+    assert made.recipe == facts(load_recipe(HOUSE / "wav2small.yaml"))
     assert made.teachers[0].provenance.recipe == facts(load_recipe(HOUSE / "prosody.yaml"))
+
+
+def test_it_is_the_network_of_the_house_recipe():
+    recipe = load_recipe(HOUSE / "wav2small.yaml")
     expected, shipped = Wav2SmallConfig(**recipe.student.config), Wav2SmallConfig.from_pretrained(BUNDLED)
     names = set(inspect.signature(Wav2SmallConfig.__init__).parameters) - {"self", "kwargs"}
     assert {name: getattr(shipped, name) for name in names} == {name: getattr(expected, name) for name in names}
