@@ -171,6 +171,7 @@ def test_a_recording_of_the_microphone_is_predicted(page, demo):
 @in_every_context
 def test_live_curves_move_with_the_microphone(page, demo):
     panel = tab(page, "Live")
+    page.wait_for_timeout(3000)  # the button shows before the code of Gradio's recorder has arrived
     panel.get_by_role("button", name="Record", exact=True).click()
     curve = panel.locator(".strip.live path.arousal")
     points = "path => (path.getAttribute('d').match(/[ML]/g) || []).length"
