@@ -7,11 +7,13 @@ knows no more than one that a user starts, and need not import torch again. On s
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +65,7 @@ class Running:
         while not happened():
             assert all(process.is_alive() for process in self.processes), self.stderr
             time.sleep(0.01)
-        for process in self.processes:
-            process.kill()
-            process.join()
+        self._kill()
 
     def exit_codes(self, seconds: float = 240) -> list[int | None]:
         """Wait for the end; gives the exit code of each process, None for one that is still running."""
@@ -73,9 +73,17 @@ class Running:
         for process in self.processes:
             process.join(max(0, end - time.monotonic()))
         codes = [process.exitcode for process in self.processes]
-        for process in self.processes:
-            process.kill()
+        self._kill()
         return codes
+
+    def _kill(self) -> None:
+        """Kill the processes, and with them the workers of a data loader, which can outlive their parent."""
+        for process in self.processes:
+            if sys.platform != "win32":
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.join()
 
     def finish(self) -> str:
         """Wait for the end, which must be a good one; gives what was printed."""
@@ -120,6 +128,9 @@ def _ranks(processes: int) -> list[dict[str, str]]:
 
 
 def _run(function: Callable, arguments: tuple, printed: str, folder: Path | None, environment: dict[str, str]) -> None:
+    multiprocessing.set_start_method(None, force=True)  # its workers are its children, as for a user
+    if sys.platform != "win32":
+        os.setpgrp()
     os.environ.clear()
     os.environ.update(environment)
     if folder:
