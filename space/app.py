@@ -5,4 +5,4 @@ import os
 from wav2small_demo.app import launch
 
 if __name__ == "__main__":
-    launch(os.environ.get("WAV2SMALL_MODELS", "bundled").split())
+    launch(os.environ.get("WAV2SMALL_MODELS", "").split())

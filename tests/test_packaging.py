@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from wav2small.bundled import bundled_checkpoints
+
+CHECKPOINTS = [*bundled_checkpoints().values(), *sorted((ROOT / "checkpoints").glob("*"))]
 PACKAGES = {"wav2small": "modeling", "wav2small_training": "training", "wav2small_demo": "space"}  # package: its folder
 pytest.importorskip("hatchling", reason="building a wheel needs hatchling")
 
@@ -54,20 +57,23 @@ def test_an_installed_wheel_holds_the_page_once_and_publishes_the_whole_space(wh
         assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
 
 
-def test_the_bundled_checkpoint_is_complete_and_below_one_megabyte(wheel):
-    files = {info.filename: info.file_size for info in wheel.infolist() if "/pretrained/" in info.filename}
-    names = {name.split("/pretrained/")[1] for name in files}
-    assert {"config.json", "model.safetensors", "onnx/model.onnx", "preprocessor_config.json", "README.md"} <= names
-    assert sum(files.values()) < 1_000_000
+@pytest.mark.parametrize("name", bundled_checkpoints())
+def test_a_bundled_checkpoint_is_complete_and_below_one_megabyte(wheel, name):
+    folder = f"wav2small/pretrained/{name}/"
+    sizes = {info.filename.removeprefix(folder): info.file_size for info in wheel.infolist() if folder in info.filename}
+    expected = {"config.json", "model.safetensors", "preprocessor_config.json", "words.json", "provenance.json"}
+    expected |= {"README.md", "onnx/model.onnx", "onnx/model_quantized.onnx", "onnx/model_q4.onnx"}
+    assert expected <= set(sizes)
+    assert sum(sizes.values()) < 1_000_000
 
 
-def test_the_code_in_the_bundled_checkpoint_is_that_of_the_package():
-    package = ROOT / "modeling" / "wav2small"
-    copies = sorted((package / "pretrained").glob("*.py"))
+@pytest.mark.parametrize("folder", CHECKPOINTS, ids=lambda folder: folder.name)
+def test_the_code_in_a_checkpoint_is_that_of_the_package(folder):
+    copies = sorted(folder.glob("*.py"))
     assert copies
     for copy in copies:
-        assert copy.read_text() == (package / "models" / copy.name).read_text(), (
-            f"{copy.name} differs: save the checkpoint again"
+        assert copy.read_text() == (ROOT / "modeling" / "wav2small" / "models" / copy.name).read_text(), (
+            f"{copy.relative_to(ROOT)} differs: copy it from modeling/wav2small/models"
         )
 
 

@@ -131,7 +131,7 @@ def tree() -> str:
     for top in TREES:
         lines.append(f"{top}/")
         for folder in (ROOT / top, *sorted(path for path in (ROOT / top).iterdir() if path.is_dir())):
-            if folder.name == "pretrained" or not list(folder.glob("*.py")):
+            if not list(folder.glob("*.py")):
                 continue
             if folder != ROOT / top:
                 lines.append(f"  {folder.name}/")

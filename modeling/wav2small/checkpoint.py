@@ -16,7 +16,7 @@ def load_checkpoint(source: str | Path) -> PreTrainedModel:
     """Load a model of ours with its weights, for inference, on the CPU.
 
     Args:
-        source: folder of a checkpoint, or its id on the Hub ("org/name").
+        source: folder of a checkpoint, its name in this package, or its id on the Hub ("org/name").
 
     Raises:
         Wav2SmallError: if it cannot be found or read, is no model of ours, or lacks weights.

@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 from socket import gaierror
 
+from .bundled import bundled_checkpoints
 from .models.errors import Wav2SmallError
 
 
 def resolve_checkpoint(source: str | Path, files: list[str], revision: str | None = None) -> Path:
-    """Find the folder of a checkpoint: a local folder as it is, an id on the Hub after its download.
+    """Find the folder of a checkpoint: a local one, one in this package by its name, or a download from the Hub.
 
     Args:
-        source: a folder, or an id on the Hub ("org/name").
+        source: a folder, the name of a checkpoint in this package, or an id on the Hub ("org/name").
         files: names or patterns ("onnx/*") of the files to download; the folder lacks those that the Hub does not have.
         revision: branch, tag or commit on the Hub.
 
@@ -22,13 +23,19 @@ def resolve_checkpoint(source: str | Path, files: list[str], revision: str | Non
         The folder. After a download it is named by its commit.
 
     Raises:
-        Wav2SmallError: if `source` is neither a folder nor an id, the model does not exist or may not be read, or the
-            Hub cannot be reached and the model is not in the cache.
+        Wav2SmallError: if `source` is none of these, the model does not exist or may not be read, or the Hub cannot be
+            reached and the model is not in the cache.
     """
     if Path(source).is_dir():
         return Path(source)
+    bundled = bundled_checkpoints()
+    if str(source) in bundled:
+        return bundled[str(source)]
     if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", str(source)):
-        raise Wav2SmallError(f"{source} is neither a folder nor an id on the Hub such as org/name")
+        raise Wav2SmallError(
+            f"{source} is neither a folder nor an id on the Hub such as org/name, nor the name of a bundled checkpoint "
+            f"({', '.join(bundled)})"
+        )
     from huggingface_hub import snapshot_download
 
     fetch = partial(snapshot_download, str(source), revision=revision, allow_patterns=files)

@@ -78,8 +78,8 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
 
         Args:
             audio: WAV, FLAC, OGG or MP3; up to 10 minutes and 50 MB.
-            variants: up to 8 of "MODEL, BITS", where MODEL is "bundled" or an id on the Hub, and BITS is float, 8 bit
-                or 4 bit; default: the first model in all three.
+            variants: up to 8 of "MODEL, BITS", where MODEL is the name of a bundled checkpoint or an id on the Hub, and
+                BITS is float, 8 bit or 4 bit; default: the first model in all three.
 
         Returns:
             For each: model, arousal, dominance, valence, bytes and milliseconds; or model and error.

@@ -17,6 +17,7 @@ from gradio import route_utils
 from starlette.middleware import Middleware
 
 import wav2small
+from wav2small.bundled import bundled_checkpoints
 
 from . import api, batch, compare, listen, live
 from .recording import MAX_BYTES
@@ -48,12 +49,12 @@ def build(models: list[str]) -> gr.Blocks:
     """Build the page.
 
     Args:
-        models: folders or ids on the Hub, or "bundled"; the first one predicts, all can be compared.
+        models: folders, names of bundled checkpoints, or ids on the Hub; the first one predicts, all can be compared.
 
     Raises:
         Wav2SmallError: if the first model cannot be loaded.
     """
-    predictor = wav2small.load(None if models[0] == "bundled" else models[0])
+    predictor = wav2small.load(models[0])
     gr.set_static_paths([listen.EXAMPLES_FOLDER])
     with gr.Blocks(title="wav2small", analytics_enabled=False) as page:
         gr.HTML(INTRODUCTION)
@@ -76,7 +77,7 @@ def launch(models: list[str], port: int | None = None) -> None:
     """Serve the page until the process is stopped.
 
     Args:
-        models: as for `build`.
+        models: as for `build`; default: the bundled checkpoints.
         port: default: the first free one from 7860.
 
     Raises:
@@ -86,7 +87,7 @@ def launch(models: list[str], port: int | None = None) -> None:
     threading.Thread(target=keep_deleting_abandoned, args=[Path(tempfile.tempdir)], daemon=True).start()
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     try:
-        build(models).launch(
+        build(models or list(bundled_checkpoints())).launch(
             server_port=port, ssr_mode=False, max_file_size=MAX_BYTES, theme=THEME, css_paths=FOLDER / "page.css",
             head=f"<script>{script}</script>", footer_links=["api", "settings"],
             app_kwargs={"middleware": [Middleware(NotFoundIfDeleted)]},

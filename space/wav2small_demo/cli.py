@@ -12,7 +12,7 @@ app = typer.Typer()
 @app.command()
 def demo(
     model: Annotated[
-        list[str] | None, typer.Option(help="Folder or Hub id; repeat to compare models; default: the bundled one.")
+        list[str] | None, typer.Option(help="As for predict; repeat to compare models; default: all bundled ones.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the first free one from 7860.")] = None,
 ) -> None:
@@ -23,4 +23,4 @@ def demo(
     """
     with require_extra("space"):
         from .app import launch
-    launch(model or ["bundled"], port)
+    launch(model or [], port)

@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from wav2small import Predictor, Wav2SmallError, load
+from wav2small.bundled import bundled_checkpoints
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 
 from . import pictures
@@ -31,7 +32,7 @@ def variants_of(models: list[str]) -> list[str]:
 
 @lru_cache(maxsize=8)
 def load_variant(variant: str) -> Predictor:
-    """Load "MODEL, BITS", where MODEL is "bundled", a folder or an id on the Hub.
+    """Load "MODEL, BITS", where MODEL is a folder, the name of a bundled checkpoint, or an id on the Hub.
 
     Raises:
         Wav2SmallError: if there is no such model, or it is larger than 100 MB.
@@ -39,9 +40,9 @@ def load_variant(variant: str) -> Predictor:
     source, _, bits = variant.rpartition(", ")
     if bits not in DTYPES:
         raise Wav2SmallError(f"{variant}: write MODEL, BITS, where BITS is {', '.join(DTYPES)}")
-    if source != "bundled" and not Path(source).is_dir():
+    if source not in bundled_checkpoints() and not Path(source).is_dir():
         _check_size(source)
-    return load(None if source == "bundled" else source, dtype=DTYPES[bits])  # type: ignore[arg-type]
+    return load(source, dtype=DTYPES[bits])  # type: ignore[arg-type]
 
 
 def _check_size(source: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from wav2small import Wav2SmallError
+from wav2small.bundled import DEFAULT
 from wav2small_training.benchmarks import model_table
 
 STUDENTS = {name: config for name, config in model_table.PRESETS.items() if config.model_type != "adv_teacher"}
@@ -46,7 +47,7 @@ def test_the_table_has_a_row_for_each_model_and_fits_80_columns(monkeypatch):
         (line,) = [line for line in text.splitlines() if count in line and name in line]
         milliseconds, megabytes = line.partition(count)[2].split()[3:5]
         assert float(milliseconds) > 0 and float(megabytes) > 50
-    assert "bundled" in text
+    assert DEFAULT in text
 
 
 def test_a_folder_without_a_checkpoint_is_named(monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ import time
 import pytest
 from conftest import write_corpus
 
-from wav2small.inference.predictor import BUNDLED
+from wav2small.bundled import BUNDLED
 from wav2small_training.benchmarks import throughput
 from wav2small_training.recipe import Recipe
 

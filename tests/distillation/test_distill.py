@@ -11,8 +11,8 @@ from processes import Running, command
 from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
+from wav2small.bundled import BUNDLED
 from wav2small.convert.student import hub_variant_keys, load_renamed
-from wav2small.inference.predictor import BUNDLED
 from wav2small.provenance.provenance import read_provenance
 from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.data.corpora import label, open_rows, waveform

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from conftest import RATE, voice_like
 
-from wav2small.inference.predictor import BUNDLED, load
+from wav2small.bundled import BUNDLED, DEFAULT
+from wav2small.inference.predictor import load
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 from wav2small_training.data.corpora import open_rows, waveform
@@ -96,9 +97,9 @@ def test_predictions_scores_and_report_say_the_same(data, checkpoint, tmp_path):
             heard = predictor((samples, RATE)).as_array()
             np.testing.assert_allclose(row["prediction"], heard, rtol=1e-3, atol=1e-3, err_msg=row["model"])
             answers.setdefault(row["model"], []).append(row["prediction"])
-            if row["model"] == "bundled":
+            if row["model"] == DEFAULT:
                 targets.append(expected)
-    assert list(answers) == ["bundled", "through-torch"]
+    assert list(answers) == [DEFAULT, "through-torch"]
     assert [m["runtime"] for m in content["settings"]["models"]] == ["ONNX Runtime", "torch"]
 
     text = (out / "report.md").read_text()
@@ -130,7 +131,7 @@ def test_loudness_and_the_level_normalised_run_stand_beside_the_scores(data, tmp
     assert loud["ccc"] > rows["loudness baseline", "as recorded", "valence"]["ccc"] + 0.3
     assert "8 clips of the training split" in content["loudness_fit"]
     assert len(lines(tmp_path / "out" / "loudness.jsonl")) == 8
-    assert ("bundled", "level-normalised", "arousal") in rows
+    assert (DEFAULT, "level-normalised", "arousal") in rows
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| loudness baseline |" in text and "| level-normalised |" in text
 
@@ -181,20 +182,18 @@ def test_acted_words_without_a_norm_count_in_the_auc_and_in_nothing_else(tmp_pat
     )}  # fmt: skip
     pairs = [a > b for a in values["high"] for b in values["low"]]
     (row,) = (
-        r
-        for r in content["auc"]
-        if (r["model"], r["condition"], r["dimension"]) == ("bundled", "as recorded", "arousal")
+        r for r in content["auc"] if (r["model"], r["condition"], r["dimension"]) == (DEFAULT, "as recorded", "arousal")
     )
     assert row["auc"] == pytest.approx(np.mean(pairs)) and (row["high"], row["low"]) == (8, 4)
     low, high = row["auc_interval"]
     text = (tmp_path / "out" / "report.md").read_text()
-    assert f"| `bundled` | as recorded | {row['auc']:.3f} [{low:.3f}, {high:.3f}] |" in text
+    assert f"| `{DEFAULT}` | as recorded | {row['auc']:.3f} [{low:.3f}, {high:.3f}] |" in text
     assert "arousal: anger, happiness, surprise (8 clips) against sadness, neutral (4 clips)" in text
 
 
 def test_a_model_agrees_with_itself_as_teacher(data, tmp_path):
     content = evaluate([str(BUNDLED)], data, Teacher(str(BUNDLED)), tmp_path / "out")
-    scores = [row for row in content["agreement"] if row["model"] == "bundled" and row["condition"] == "as recorded"]
+    scores = [row for row in content["agreement"] if row["model"] == DEFAULT and row["condition"] == "as recorded"]
     assert [row["ccc"] for row in scores] == pytest.approx([1, 1, 1])
     assert "agreement with a model, not with people" in (tmp_path / "out" / "report.md").read_text()
     assert "speaker" in content["loudness_fit"], "the teacher does not run over the training split too"
@@ -280,7 +279,7 @@ def test_onnx_and_torch_predict_the_same_and_models_get_different_names(checkpoi
     clip = voice_like(1.0)
     onnx, torch = load_model(str(BUNDLED)), load_model(str(checkpoint))
     np.testing.assert_allclose(onnx.predict(clip), torch.predict(clip), rtol=1e-3, atol=1e-3)
-    assert (onnx.source, onnx.runtime, torch.runtime) == ("the bundled checkpoint", "ONNX Runtime", "torch")
+    assert (onnx.source, onnx.runtime, torch.runtime) == (DEFAULT, "ONNX Runtime", "torch")
     assert len(torch.weights) == 16 and torch.weights != onnx.weights
     assert short_names(["a/best", "b/last"]) == ["best", "last"]
     assert short_names(["a/best", "b/best"]) == ["a/best", "b/best"]
@@ -339,7 +338,7 @@ def test_main_reads_the_options_of_the_command_line(data, tmp_path, capsys):
     assert content["clips"] == 8
     assert content["settings"]["data"]["where"] == {"sex": "f", "split": "test"}
     printed = capsys.readouterr().out
-    assert "bundled" in printed and "loudness baseline" in printed and "report.md" in printed
+    assert DEFAULT in printed and "loudness baseline" in printed and "report.md" in printed
     for options, reason in (
         ({}, "compared with"),
         ({"columns": columns, "emotion": "emotion"}, "compared with"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from students import student, tcn, teacher
 
 from wav2small import AdvTeacherConfig, AdvTeacherForAudioClassification, Wav2SmallError
-from wav2small.inference.predictor import BUNDLED
+from wav2small.bundled import BUNDLED
 from wav2small.models.audio import read_audio
 from wav2small.models.configuration_adv_teacher import WHISPER_BASE_3
 from wav2small_training.exporters.parity import run_onnx

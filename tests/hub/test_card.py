@@ -24,8 +24,8 @@ from typer.testing import CliRunner
 
 import wav2small
 from wav2small import Wav2SmallError
+from wav2small.bundled import BUNDLED, bundled_checkpoints
 from wav2small.cli.main import app
-from wav2small.inference.predictor import BUNDLED
 from wav2small.models.adv import LABELS
 from wav2small.models.auto import CLASSES
 from wav2small.provenance.provenance import Link, Provenance, write_provenance
@@ -212,11 +212,12 @@ def test_the_javascript_of_a_card_runs_and_prints_the_predictions_of_the_model(m
     np.testing.assert_allclose(np.array(done.stdout.split()[-3:], float), expected, atol=1e-4)
 
 
-def test_the_bundled_card_follows_from_its_results_and_provenance():
-    place = re.search(r'model="(.*?)"', text_of(BUNDLED))[1]
-    contents, speed = card.card_results.read_results(BUNDLED, []), card.card_results.read_speed(BUNDLED)
-    again = card.add_seal(card.model_card(BUNDLED, contents, speed, place))
-    assert again == text_of(BUNDLED), f"render it again: wav2small card modeling/wav2small/pretrained --id {place}"
+@pytest.mark.parametrize("folder", bundled_checkpoints().values(), ids=lambda folder: folder.name)
+def test_a_bundled_card_follows_from_its_results_and_provenance(folder):
+    place = re.search(r'model="(.*?)"', text_of(folder))[1]
+    contents, speed = card.card_results.read_results(folder, []), card.card_results.read_speed(folder)
+    again = card.add_seal(card.model_card(folder, contents, speed, place))
+    assert again == text_of(folder), f"render it again: wav2small card {folder.relative_to(ROOT)} --id {place}"
 
 
 def test_a_card_rendered_again_is_the_same_card(made, tmp_path):

@@ -19,7 +19,8 @@ pytest.importorskip("datasets", reason="the extra [training] is not installed")
 
 import wav2small
 from wav2small import Wav2SmallError
-from wav2small.inference.predictor import BUNDLED, ONNX_FILES
+from wav2small.bundled import BUNDLED
+from wav2small.inference.predictor import ONNX_FILES
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
 from wav2small_training.exporters.parity import probe_batches

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,9 @@ import torch
 from conftest import RATE, voice_like
 
 import wav2small
-from wav2small import Prediction, Wav2SmallError, Wav2SmallForAudioClassification
-from wav2small.inference.predictor import BUNDLED
+from wav2small import Prediction, Wav2SmallError
+from wav2small.bundled import BUNDLED, DEFAULT, bundled_checkpoints
+from wav2small.checkpoint import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +28,11 @@ def same(one: Prediction, other: Prediction, tolerance: float = 1e-5) -> None:
     np.testing.assert_allclose(one.as_array(), other.as_array(), atol=tolerance)
 
 
+@pytest.mark.parametrize("name", bundled_checkpoints())
 @pytest.mark.parametrize("samples", [1600, 1601, 12345, 80000, 960000])
-def test_the_bundled_onnx_file_predicts_what_the_model_predicts(predictor, samples):
+def test_a_bundled_onnx_file_predicts_what_the_model_predicts(name, samples):
     waveform = np.tile(voice_like(5, seed=samples), 12)[:samples]
-    model = Wav2SmallForAudioClassification.from_pretrained(BUNDLED).eval()
+    model, predictor = load_checkpoint(name), wav2small.load(name)
     with torch.no_grad():
         expected = model(torch.from_numpy(waveform)[None]).logits[0].numpy()
     np.testing.assert_allclose(predictor((waveform, RATE)).as_array(), expected, atol=1e-4)
@@ -41,6 +44,16 @@ def test_the_quantized_files_predict_nearly_the_same(predictor, dtype, tolerance
     assert quantized.file.stat().st_size < predictor.file.stat().st_size / 3
     for path in sorted(examples.glob("*.flac")):
         same(quantized(path), predictor(path), tolerance)
+
+
+def test_a_bundled_checkpoint_is_loaded_by_its_name_and_the_default_one_without(tmp_path, monkeypatch):
+    assert next(iter(bundled_checkpoints())) == DEFAULT
+    for name, folder in bundled_checkpoints().items():
+        assert wav2small.load(name).file == wav2small.load(folder).file == folder / "onnx" / "model.onnx"
+    assert wav2small.load().file.is_relative_to(BUNDLED)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(BUNDLED, tmp_path / DEFAULT)
+    assert wav2small.load(DEFAULT).file.resolve().is_relative_to(tmp_path), "a folder of that name comes first"
 
 
 def test_a_prediction_converts_to_a_dict_and_an_array(predictor, wav):
@@ -205,6 +218,10 @@ def test_a_prediction_imports_neither_torch_nor_transformers(wav):
     [
         ("no/such/folder", "neither a folder nor an id"),
         ("./nowhere", "neither a folder nor an id"),
+        (
+            "wav2small-72",
+            f"nor the name of a bundled checkpoint .{', '.join(bundled_checkpoints())}.$",
+        ),
         ("nobody/nothing", "cannot be loaded from the Hub"),
     ],
 )

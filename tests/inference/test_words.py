@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 import wav2small
 from wav2small import Prediction, Wav2SmallError
+from wav2small.bundled import BUNDLED
 from wav2small.cli.command import run_command
 from wav2small.cli.main import app
-from wav2small.inference.predictor import BUNDLED
 from wav2small.inference.words import LEVELS, REGIONS, UNSURE, WORDS_FILE, AffectWords, word_sentence
 from wav2small_training.evaluation.calibrate import FolderPredictions, calibrate, measure_thresholds
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from loopback.hub import LoopbackHub
 
 from wav2small import Wav2SmallError
-from wav2small.inference.predictor import BUNDLED
+from wav2small.bundled import BUNDLED
 from wav2small.provenance.licences import TABLE, derive_licence, published_licence
 from wav2small.provenance.provenance import (
     AUDIO_USES,

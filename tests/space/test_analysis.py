@@ -9,6 +9,7 @@ pytest.importorskip("gradio", reason="the demo needs the extra [space]")
 
 import wav2small
 from wav2small import Wav2SmallError
+from wav2small.bundled import DEFAULT
 from wav2small.models.audio import SUFFIXES
 from wav2small_demo import analysis, compare, live, recording
 
@@ -118,7 +119,7 @@ def test_a_microphone_with_another_rate_starts_a_new_session(predictor):
 
 def test_a_comparison_has_the_files_predictions_and_sizes_and_says_what_cannot_be_loaded(predictor, examples):
     samples = recording.read(examples / "sad_man.flac", "sad_man")
-    *rows, refused = compare.compare(samples, [*compare.variants_of(["bundled"]), "bundled, 5 bit"])
+    *rows, refused = compare.compare(samples, [*compare.variants_of([DEFAULT]), f"{DEFAULT}, 5 bit"])
     for row, dtype in zip(rows, ("fp32", "q8", "q4"), strict=True):
         model = wav2small.load(dtype=dtype)
         assert row["bytes"] == model.file.stat().st_size

@@ -11,6 +11,7 @@ pytest.importorskip("gradio", reason="the demo needs the extra [space]")
 from gradio_client import Client, handle_file
 
 import wav2small
+from wav2small.bundled import DEFAULT
 
 PAGE = ROOT / "space" / "wav2small_demo"
 
@@ -75,7 +76,7 @@ def test_a_program_gets_the_predictions_of_the_library_and_its_uploads_are_delet
     windows = predictor.timeline(news, 3.0, 2.0)
     assert [row["start"] for row in rows] == [window.start for window in windows]
     assert [row["valence"] for row in rows] == pytest.approx([window.valence for window in windows], abs=1e-3)
-    rows = client.predict(handle_file(file), ["bundled, 4 bit"], api_name="/compare")
+    rows = client.predict(handle_file(file), [f"{DEFAULT}, 4 bit"], api_name="/compare")
     assert rows[0]["bytes"] == wav2small.load(dtype="q4").file.stat().st_size
     rows = client.predict([handle_file(file), handle_file(examples / "sad_man.flac")], api_name="/batch")
     assert [row["name"] for row in rows] == ["angry_man.flac", "sad_man.flac"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..inference.prediction import Prediction
     from .formats import Format, Row
 
+MODEL_HELP = "Folder, name of a bundled checkpoint, or Hub id; default: the default one of `wav2small models`."
 PROGRESS_FILES = 10  # with fewer files no progress bar is shown, unless each gets a timeline
 
 
@@ -87,7 +88,7 @@ def options(
 @app.command()
 def predict(
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders to search, or - for stdin.")],
-    model: Annotated[str | None, typer.Option(help="Checkpoint folder or Hub id; default: the bundled one.")] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
     dtype: Annotated[
         Literal["fp32", "fp16", "q8", "q4"], typer.Option(help="ONNX file: float, half precision, 8 or 4 bits.")
     ] = "fp32",
@@ -213,15 +214,13 @@ def convert(
 
 @app.command()
 def licence(
-    model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="Checkpoint folder or Hub id; default: the bundled one.")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL_HELP)] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
 ) -> None:
     """Show a model's sources, their licences and its own."""
     from rich.console import Console
 
-    from ..inference.predictor import BUNDLED
+    from ..bundled import BUNDLED
     from ..provenance.licence_tree import licence_tree
 
     Console().print(licence_tree(model or str(BUNDLED), revision))

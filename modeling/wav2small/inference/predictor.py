@@ -10,6 +10,7 @@ import onnxruntime
 import soxr
 
 from .. import hub
+from ..bundled import BUNDLED
 from ..models import audio
 from ..models.adv import LABELS, LEAST_SECONDS
 from ..models.errors import Wav2SmallError
@@ -17,7 +18,6 @@ from . import words
 from .prediction import Prediction
 from .timeline import Stream, WindowBuffer, Windows
 
-BUNDLED = Path(__file__).parents[1] / "pretrained"
 ONNX_FILES = {  # the names that transformers.js looks for
     "fp32": "onnx/model.onnx",
     "fp16": "onnx/model_fp16.onnx",
@@ -37,7 +37,8 @@ def load(
     """Load a checkpoint for inference without torch.
 
     Args:
-        source: a checkpoint folder, or an id on the Hub ("org/name"); `None` for the checkpoint in this package.
+        source: a checkpoint folder, the name of a checkpoint in this package (`wav2small models` lists them), or an id
+            on the Hub ("org/name"); `None` for the default one in this package.
         dtype: which ONNX file: "fp32" (`onnx/model.onnx`), "q8" (`onnx/model_quantized.onnx`, 8 bits), "q4"
             (`onnx/model_q4.onnx`, 4 bits) or, for large models, "fp16" (`onnx/model_fp16.onnx`).
         threads: threads of ONNX Runtime within one forward pass.

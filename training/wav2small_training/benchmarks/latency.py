@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from wav2small.inference.predictor import BUNDLED
+from wav2small.bundled import BUNDLED
 from wav2small.models.auto import CLASSES
 
 from ..exporters import FOLDED_ALONE

@@ -12,8 +12,9 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
+from wav2small.bundled import BUNDLED
 from wav2small.checkpoint import load_checkpoint
-from wav2small.inference.predictor import BUNDLED, ONNX_FILES
+from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.auto import CLASSES, AdvTeacherForAudioClassification
 from wav2small.provenance.provenance import link_model
 
@@ -75,8 +76,7 @@ def entries(checkpoints: list[Path], work: Path) -> Iterator[Entry]:
     for folder in checkpoints:
         model = load_checkpoint(folder)
         licence = link_model(str(folder), "parent").licence
-        name = "the bundled checkpoint" if folder == BUNDLED else folder.name
-        yield Entry(name, count_values(model), count_gmac(model), folder, licence or "unknown")
+        yield Entry(folder.name, count_values(model), count_gmac(model), folder, licence or "unknown")
 
 
 def main(checkpoints: list[Path] | None = None) -> None:

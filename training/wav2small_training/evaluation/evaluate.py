@@ -19,7 +19,7 @@ from rich.table import Table
 
 import wav2small
 from wav2small.atomic import whole_file
-from wav2small.inference.predictor import BUNDLED
+from wav2small.bundled import BUNDLED
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 import wav2small
+from wav2small.bundled import bundled_name
 from wav2small.hub import resolve_checkpoint
-from wav2small.inference.predictor import BUNDLED
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import read_audio
 from wav2small.models.errors import Wav2SmallError
@@ -22,7 +22,7 @@ class Model:
     """A model to evaluate.
 
     Attributes:
-        source: checkpoint folder or Hub id, as a report shows it.
+        source: checkpoint folder, name of a bundled one, or Hub id, as a report shows it.
         runtime: "ONNX Runtime" or "torch".
         weights: first digits of the SHA-256 of its weights.
         predict: waveform (samples,) float32 at 16 kHz -> (3,).
@@ -52,9 +52,11 @@ def load_model(source: str) -> Model:
             return load_torch_model(source)
         except Wav2SmallError:
             raise error from None
-    shown = "the bundled checkpoint" if folder == BUNDLED else source
     return Model(
-        shown, "ONNX Runtime", digest([predictor.file]), lambda clip: predictor((clip, SAMPLING_RATE)).as_array()
+        bundled_name(folder) or source,
+        "ONNX Runtime",
+        digest([predictor.file]),
+        lambda clip: predictor((clip, SAMPLING_RATE)).as_array(),
     )
 
 
@@ -95,5 +97,5 @@ def short_names(sources: list[str]) -> list[str]:
     """
     if len(set(sources)) < len(sources):
         raise Wav2SmallError(f"a model is named twice: {' '.join(sources)}")
-    short = ["bundled" if Path(source) == BUNDLED else Path(source).name for source in sources]
+    short = [Path(source).name for source in sources]
     return short if len(set(short)) == len(short) else sources

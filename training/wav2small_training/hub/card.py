@@ -17,7 +17,8 @@ from huggingface_hub import CardData, EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wav2small.atomic import whole_file
-from wav2small.inference.predictor import BUNDLED, ONNX_FILES
+from wav2small.bundled import bundled_name
+from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance import provenance
@@ -124,7 +125,7 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
         title=record.name,
         id=place,
         config=config,
-        load="" if folder.resolve() == BUNDLED.resolve() else json.dumps(place),
+        load=json.dumps(bundled_name(folder) or place),
         onnx=ONNX_FILES[onnx] if onnx else "",
         dtype=onnx,
         summary=card_text.summary(record),

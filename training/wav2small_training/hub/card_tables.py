@@ -121,7 +121,7 @@ def command(content: Content) -> str:
     settings = content["settings"]
     data, target = settings["data"], settings["target"]
     models = [model["source"] for model in settings["models"]]
-    words = ["wav2small evaluate", *(source for source in models if source != "the bundled checkpoint")]
+    words = ["wav2small evaluate", *models]
     words += [f"--data {data['source']}"]
     words += [f"--config {data['config']}"] if data["config"] else []
     words += [f"--split {data['split']}"] if data["split"] != "train" else []

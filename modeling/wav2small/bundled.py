@@ -1,0 +1,18 @@
+"""The checkpoints in this package, by name; the names are those of the folders in `pretrained`."""
+
+from pathlib import Path
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT = "wav2small-72k"  # name of the checkpoint that is used where none is named
+BUNDLED = PRETRAINED / DEFAULT
+
+
+def bundled_checkpoints() -> dict[str, Path]:
+    """The folders of the checkpoints in this package by name, the default one first."""
+    names = sorted(config.parent.name for config in PRETRAINED.glob("*/config.json"))
+    return {name: PRETRAINED / name for name in sorted(names, key=lambda name: name != DEFAULT)}
+
+
+def bundled_name(folder: Path) -> str | None:
+    """The name of a folder that is a checkpoint in this package; `None` for any other folder."""
+    return folder.name if folder.resolve().parent == PRETRAINED.resolve() else None
