@@ -4,10 +4,8 @@ import torch
 
 from wav2small import TcnAdvConfig, TcnAdvForAudioClassification, Wav2SmallConfig, Wav2SmallForAudioClassification
 from wav2small.models.configuration_adv_teacher import WAV2VEC2_LARGE_ROBUST_12, WAVLM_LARGE, WHISPER_BASE_3
-from wav2small.models.functionals import SIZE
 from wav2small.models.modeling_adv_teacher import AdvTeacherConfig, AdvTeacherForAudioClassification
 from wav2small.models.modeling_mobilenet_adv import MobileNetAdvConfig, MobileNetAdvForAudioClassification
-from wav2small.models.modeling_prosody_adv import ProsodyAdvConfig, ProsodyAdvForAudioClassification
 
 
 def lively(model):
@@ -39,18 +37,6 @@ def mobilenet() -> MobileNetAdvForAudioClassification:
     """The smallest MobileNet."""
     torch.manual_seed(1)
     return lively(MobileNetAdvForAudioClassification(MobileNetAdvConfig(backbone="mobilenetv3_small_100")))
-
-
-def prosody() -> ProsodyAdvForAudioClassification:
-    """A prosody teacher of three small networks that has seen the functionals of speech."""
-    torch.manual_seed(1)
-    model = ProsodyAdvForAudioClassification(ProsodyAdvConfig(members=3, hidden_size=8))
-    model.mean.copy_(10 * torch.randn(SIZE))
-    model.deviation.copy_(10 * torch.rand(SIZE) + 5)
-    with torch.no_grad():
-        for bias in model.networks.biases:
-            bias.normal_(std=0.3)
-    return model.eval()
 
 
 def teacher() -> AdvTeacherForAudioClassification:

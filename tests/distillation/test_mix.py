@@ -11,24 +11,20 @@ from conftest import RATE, voice_like, write_corpus, write_labelled
 from processes import Running, result
 from pyarrow import parquet
 from reference import wav2small as reference
-from students import prosody
+from students import student
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
 from wav2small.convert.student import hub_variant_keys, load_renamed
 from wav2small.models.audio import read_audio
-from wav2small.models.auto import ProsodyAdvForAudioClassification
 from wav2small.provenance import provenance
 from wav2small.provenance.provenance import Link, Provenance
 from wav2small.testing import write_dawn_checkpoint
-from wav2small_training.data.corpora import label, open_rows, waveform
+from wav2small_training.data.corpora import label, open_rows
 from wav2small_training.data.norms import emotion_norm
 from wav2small_training.distillation import mix as module
 from wav2small_training.distillation.distill import distill
 from wav2small_training.distillation.mix import flac, mix
 from wav2small_training.distillation.targets import Ensemble, load_teacher
-from wav2small_training.distillation.train_prosody import train
-from wav2small_training.hub import card
-from wav2small_training.metrics import ccc
 from wav2small_training.recipe import Corpus, Recipe
 
 CLIPS = 16  # of a shard, here
@@ -51,7 +47,7 @@ def place(tmp_path_factory) -> Path:
     teacher.save_pretrained(place / "teacher")
     heard = Link("its-speech", "CC-BY-NC-4.0", "training")
     provenance.write_provenance(Provenance(step="train", name="a teacher", corpora=[heard]), place / "teacher")
-    prosody().save_pretrained(place / "second")
+    student().save_pretrained(place / "second")
     provenance.write_provenance(Provenance(step="train", name="another", corpora=[heard]), place / "second")
     write_labelled(place / "labelled", 12)
     write_corpus(place / "speech", 5)
@@ -292,65 +288,3 @@ def test_a_student_of_rendered_labels_names_the_norms(place):
     made = provenance.read_provenance(place / "of-norms" / "last")
     assert made.step == "train" and not made.teachers
     assert [link.use for link in made.corpora] == ["training", "labels", "noise", "evaluation"]
-
-
-def voices(place: Path, **more) -> Recipe:
-    """Labels that follow from the pitch: trained on every other clip, scored on the rest."""
-    parts = ({"where": {"split": split}, "labels": NAMES} for split in ("train", "validation"))
-    learned, held = (corpus(place, "voices", **part) for part in parts)
-    values = {"teacher": None, "corpora": [learned], "validation": {"corpora": [held]}, "augmentation": {}}
-    values |= {"student": {"model": "prosody_adv", "config": {"members": 4, "hidden_size": 16}}}
-    values |= {"steps": 150, "batch": 16, "optimizer": {"learning_rate": 0.01}, "output": str(place / "prosody")}
-    return recipe(place, **(values | more))
-
-
-@pytest.fixture(scope="module")
-def taught(place) -> dict[str, list[float]]:
-    write_labelled(place / "voices", 48)
-    return train(voices(place))
-
-
-def test_a_prosody_teacher_learns_from_a_few_labelled_clips(place, taught):
-    assert min(taught["ccc"]) > 0.7, "what follows from the pitch of a voice can be heard in voices never heard before"
-    model = ProsodyAdvForAudioClassification.from_pretrained(place / "prosody")
-    held = Corpus(**corpus(place, "voices", where={"split": "validation"}, labels=NAMES))
-    pairs = [(answer(model, waveform(row, held)), label(row, held)) for row in open_rows(held)]
-    answers, labels = (np.array(part) for part in zip(*pairs, strict=True))
-    np.testing.assert_allclose(taught["ccc"], ccc(answers, labels), atol=2e-3)
-    made = provenance.read_provenance(place / "prosody")
-    assert (made.step, made.licence, made.evaluation) == ("train", "CC-BY-4.0", taught)
-    assert [(link.id, link.use, link.clips) for link in made.corpora] == [
-        ("voices", "training", 24),
-        ("voices", "evaluation", 24),
-    ]
-
-
-def test_it_teaches_as_any_other_model_and_its_student_knows_what_it_learned_from(place, taught):
-    mix(recipe(place, teacher=str(place / "prosody"), augmentation={}), place / "by-prosody", CLIPS)
-    model = ProsodyAdvForAudioClassification.from_pretrained(place / "prosody")
-    for row in rows(place / "by-prosody")[::5]:
-        heard = read_audio(place / row["source"] / row["id"])
-        np.testing.assert_allclose(target(row), answer(model, heard), atol=1e-4)
-    (teacher,) = provenance.read_provenance(place / "by-prosody").teachers
-    assert [link.id for link in teacher.provenance.corpora] == ["voices", "voices"]
-
-
-def test_it_gets_a_card_without_onnx(place, taught):
-    text = card.write_card(place / "prosody", id="org/prosody").read_text()
-    assert "functionals" in text and 'model="org/prosody"' in text
-    assert "onnx" not in text.lower() and "{{" not in text
-
-
-def test_what_train_prosody_cannot_do_is_one_sentence_before_the_work(place, taught):
-    for more, told in (
-        ({}, "prosody exists already: choose another output"),
-        ({"student": {}, "output": str(place / "no")}, "trains a wav2small: use wav2small distill"),
-    ):
-        with pytest.raises(Wav2SmallError, match=told):
-            train(voices(place, **more))
-    unlabelled = recipe(place, student={"model": "prosody_adv"}, output=str(place / "no"))
-    with pytest.raises(Wav2SmallError, match="labelled has no labels to learn: see labels in the recipe"):
-        train(unlabelled)
-    with pytest.raises(Wav2SmallError, match=r"trains a prosody_adv: use python -m wav2small_training\.distillation"):
-        distill(voices(place, output=str(place / "no")))
-    assert not (place / "no").exists()

@@ -13,7 +13,6 @@ import soundfile
 from conftest import RATE, voice_like, write_card, write_corpus
 from loopback.hub import LoopbackHub
 from safetensors.numpy import load_file, save_file
-from students import prosody
 
 pytest.importorskip("datasets", reason="the extra [training] is not installed")
 
@@ -303,12 +302,7 @@ def test_onnx_files_of_other_weights_are_an_error(student, tmp_path):
         validate.check_onnx(folder.parent, clips, expected)
 
 
-def test_only_a_prosody_teacher_needs_no_onnx(student, tmp_path):
-    teacher, staged = tmp_path / "prosody", tmp_path / "staged"
-    prosody().save_pretrained(teacher)
-    validate.stage(teacher, staged)
-    assert {path.name for path in staged.iterdir()} >= {"model.safetensors", "modeling_prosody_adv.py"}
-    validate.check_weights(staged)
+def test_a_checkpoint_without_onnx_files_is_refused(student):
     shutil.rmtree(student / "onnx")
     refused(student, r"has no onnx/model\.onnx: `wav2small export` writes it")
 

@@ -190,7 +190,7 @@ class Student(Entry):
         start: a checkpoint to go on from, instead of random weights.
     """
 
-    model: Literal["wav2small", "mobilenet_adv", "tcn_adv", "prosody_adv"] = "wav2small"
+    model: Literal["wav2small", "mobilenet_adv", "tcn_adv"] = "wav2small"
     config: dict[str, Any] = {}
     start: str | None = None
 

@@ -4,19 +4,16 @@ from transformers import AutoConfig, AutoModelForAudioClassification
 
 from .configuration_adv_teacher import AdvTeacherConfig as AdvTeacherConfig
 from .configuration_mobilenet_adv import MobileNetAdvConfig as MobileNetAdvConfig
-from .configuration_prosody_adv import ProsodyAdvConfig as ProsodyAdvConfig
 from .configuration_tcn_adv import TcnAdvConfig as TcnAdvConfig
 from .configuration_wav2small import Wav2SmallConfig as Wav2SmallConfig
 from .modeling_adv_teacher import AdvTeacherForAudioClassification as AdvTeacherForAudioClassification
 from .modeling_mobilenet_adv import MobileNetAdvForAudioClassification as MobileNetAdvForAudioClassification
-from .modeling_prosody_adv import ProsodyAdvForAudioClassification as ProsodyAdvForAudioClassification
 from .modeling_tcn_adv import TcnAdvForAudioClassification as TcnAdvForAudioClassification
 from .modeling_wav2small import Wav2SmallForAudioClassification as Wav2SmallForAudioClassification
 
 MODELS = (
     AdvTeacherForAudioClassification,
     MobileNetAdvForAudioClassification,
-    ProsodyAdvForAudioClassification,
     TcnAdvForAudioClassification,
     Wav2SmallForAudioClassification,
 )

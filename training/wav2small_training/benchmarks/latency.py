@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from wav2small.bundled import BUNDLED
+from wav2small.checkpoint import load_checkpoint
 from wav2small.models.auto import CLASSES
 
 from ..exporters import FOLDED_ALONE
@@ -36,9 +37,9 @@ def of_checkpoint(folder: Path, work: Path) -> list[Contestant]:
     if weights.is_file():
         found.append(Contestant(f"{name}: torch", load_torch, weights))
     if weights.is_file() and importlib.util.find_spec("optimum"):
-        from ..exporters.export import StraightOnnxConfig, export_onnx, load_exportable
+        from ..exporters.export import StraightOnnxConfig, export_onnx
 
-        model, path = load_exportable(folder), work / f"{name}.onnx"
+        model, path = load_checkpoint(folder), work / f"{name}.onnx"
         if model.config.model_type != FOLDED_ALONE:
             export_onnx(model, path, StraightOnnxConfig)
             found.append(Contestant(f"{name}: ONNX, untuned", load_onnx, path))

@@ -64,10 +64,6 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
         Wav2SmallError: if the output folder is taken, there is nothing to resume, data cannot be read, or teacher and
             audio leave the student without a licence.
     """
-    if recipe.student.model == "prosody_adv":
-        raise Wav2SmallError(
-            f"{recipe.name} trains a prosody_adv: use python -m wav2small_training.distillation.train_prosody"
-        )
     out = Path(recipe.output)
     origin = provenance.of_student(recipe)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)

@@ -36,14 +36,12 @@ from wav2small.provenance.provenance import Provenance, code_version, link_model
 
 from ..data.provenance import corpus
 from ..recipe import Corpus
-from . import TORCH_ALONE
 from .fold import FOLDED, fold
 from .formulas import store_formulas
 from .onnx_graph import tidy
 from .parity import largest_difference, probe_batches, run_onnx
 from .quantize import eight_bit, float16, four_bit
 
-EXPORTED = tuple(kind for kind in CLASSES if kind != TORCH_ALONE)
 OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 TOLERANCE = 1e-4  # between the predictions of the model and of the file
 TASK = "audio-classification"
@@ -105,7 +103,7 @@ class AdvOnnxConfig(StraightOnnxConfig):
         onnx.save(tidy(model), model_path)
 
 
-for kind in EXPORTED:
+for kind in CLASSES:
     TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
 
 
@@ -127,7 +125,7 @@ def export(source: str, out: Path, speech: Path | None = None, speech_licence: s
         Wav2SmallError: if the source is not a checkpoint of ours, a file differs from it, or a licence is not known.
     """
     folder = resolve_checkpoint(source, ["*"])
-    model = load_exportable(folder)
+    model = load_checkpoint(folder)
     origin = export_provenance(
         source, speech, speech_licence
     )  # a licence that does not allow it is found before minutes of work
@@ -153,17 +151,6 @@ def export_provenance(source: str, speech: Path | None, speech_licence: str | No
         clips = min(CLIPS, recordings.clips or 0)
         corpora.append(replace(recordings, clips=clips, hours=round(clips * CLIP_SECONDS / 3600, 3)))
     return replace(before, corpora=corpora, onnx={"date": utc_now(), "code": code_version()})
-
-
-def load_exportable(folder: Path) -> PreTrainedModel:
-    """Load the model of a checkpoint that can become ONNX."""
-    model = load_checkpoint(folder)
-    kind = model.config.model_type
-    if kind not in EXPORTED:
-        raise Wav2SmallError(
-            f"{folder} holds a {kind}, which cannot become ONNX: distil a student from it, export that"
-        )
-    return model
 
 
 def calibration_clips(files: list[Path]) -> list[np.ndarray]:

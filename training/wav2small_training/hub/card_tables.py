@@ -64,7 +64,7 @@ def speed(content: Content | None, folder: Path) -> str:
             f"{content['seconds']:g} s of audio on one thread, {content['machine']}, {content['date']}; median times, "
             f"the files taking turns. Peak memory is that of the process; a process that only imports numpy and ONNX "
             f"Runtime needs {content['idle_mb']} MB. Values count parameters and the constants of the front end; "
-            f"GMAC counts matrix products and convolutions, not the Fourier transforms of a prosody teacher. "
+            f"GMAC counts matrix products and convolutions, not Fourier transforms. "
             f"Measured by `{content['command']}`.",
         ]
     )

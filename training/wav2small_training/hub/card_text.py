@@ -91,8 +91,8 @@ def scale(speed: Content | None, folder: Path) -> str:
 
 
 def members(config: dict[str, Any]) -> str:
-    """The members of a teacher; those of a `prosody_adv` are a number."""
-    listed = config["members"] if config.get("model_type") == "adv_teacher" else []
+    """The members of a teacher; a student has none."""
+    listed = config.get("members", [])
     rows = [
         [f"`{one.get('source') or 'unknown'}`", one["encoder"]["model_type"], one["head"], f"{one['weight']:.3g}",
          one.get("licence") or "unknown"]

@@ -19,7 +19,6 @@ from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
-from ..exporters import TORCH_ALONE
 from ..exporters.parity import largest_difference, probe_batches, run_onnx
 
 CARD = "README.md"
@@ -32,11 +31,9 @@ CHECKPOINT_FILE = re.compile(
 NEEDED = {  # file: what writes it
     "config.json": "training or `wav2small convert`",
     "preprocessor_config.json": "training or `wav2small convert`",
-}
-NEEDED_ONNX = {
     ONNX_FILES["fp32"]: "`wav2small export`",
     ONNX_FILES["q8"]: "`wav2small export`",
-}  # of all but TORCH_ALONE
+}
 # how far the predictions of a file may be from torch's, on a scale of 1: measured with the bundled checkpoint on noise
 # and tones, 8 bits differ by 0.003 and 4 bits by 0.05; files of other weights differ by more
 TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "q8": 3e-2, "q4": 0.15}
@@ -77,8 +74,6 @@ def stage(folder: Path, out: Path) -> None:
         raise Wav2SmallError(f"{folder} is not a folder")
     check_files(folder, NEEDED)
     code = remote_code(folder)
-    if read_config(folder).get("model_type") != TORCH_ALONE:
-        check_files(folder, NEEDED_ONNX)
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
         if path.name == ".gitattributes" or path.parts[-2] == "__pycache__":
