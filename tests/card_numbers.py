@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from wav2small.inference.catalogue import digest
 from wav2small.models.adv import LABELS
-from wav2small_training.evaluation.models import digest
 
 Row = dict[str, str]
 OF_RECORD = ("step", "weights from")  # first columns of tables that come from the provenance, not from a measurement

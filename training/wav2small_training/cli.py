@@ -95,21 +95,6 @@ def distill(
 
 
 @app.command()
-def models(
-    checkpoints: Annotated[
-        list[Path] | None, typer.Argument(metavar="FOLDER", help="Checkpoints; default: the bundled one.")
-    ] = None,
-) -> None:
-    """Compare the size, cost, speed and memory of models.
-
-    The table also names their licences.
-    """
-    with require_extra("training"):
-        from .benchmarks.model_table import main as run_models
-    run_models(checkpoints)
-
-
-@app.command()
 def evaluate(
     data: Annotated[str, typer.Option(help="Folder, Parquet files, WebDataset pattern, or id on the Hub.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; a stopped run goes on where it was.")],

@@ -192,6 +192,27 @@ def write_rows(rows: "list[Row]", kind: "Format", output: Path | None) -> None:
 
 
 @app.command()
+def models(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="Checkpoints to list beside them."),
+    ] = None,
+) -> None:
+    """List the bundled checkpoints by size, quality and time.
+
+    In a checkout, those in its folder `checkpoints` follow. The first one is the default.
+    """
+    from rich.console import Console
+
+    from ..bundled import bundled_checkpoints, checkout_checkpoints
+    from ..inference.catalogue import catalogue
+    from .catalogue_table import catalogue_table
+
+    named = {str(folder): folder for folder in folders or []}
+    Console().print(catalogue_table(catalogue(bundled_checkpoints() | checkout_checkpoints() | named)))
+
+
+@app.command()
 def convert(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub id of a published checkpoint.")],
     out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write; it must not exist yet.")],

@@ -1,11 +1,16 @@
-"""`wav2small models`: size, cost, speed, memory and licence of the known networks and of checkpoints."""
+"""Size, cost, speed, memory and licence of the known networks and of checkpoints, through torch.
+
+python -m wav2small_training.benchmarks.model_table [CHECKPOINT...]
+"""
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -79,7 +84,9 @@ def entries(checkpoints: list[Path], work: Path) -> Iterator[Entry]:
         yield Entry(folder.name, count_values(model), count_gmac(model), folder, licence or "unknown")
 
 
-def main(checkpoints: list[Path] | None = None) -> None:
+def main(
+    checkpoints: Annotated[list[Path] | None, typer.Argument(help="Default: the default bundled one.")] = None,
+) -> None:
     """Print the table for the known networks and for checkpoints; default: the bundled one."""
     console = Console()
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
@@ -108,3 +115,7 @@ def main(checkpoints: list[Path] | None = None) -> None:
         f"{SECONDS} s of audio, one thread, {processor()}. torch ms: median time through torch; peak MB: peak "
         "memory of that process; -: no such file."
     )
+
+
+if __name__ == "__main__":
+    typer.run(main)

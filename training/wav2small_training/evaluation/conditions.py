@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 from scipy.signal import butter, fftconvolve, firwin2, lfilter, sosfilt
 
+from wav2small.inference.catalogue import AS_RECORDED as UNCHANGED
 from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
 
@@ -297,7 +298,7 @@ def files_with_category(folder: Path) -> list[tuple[Path, str]]:
     return [(path, categories.get(path.relative_to(folder).as_posix(), "")) for path in audio_files(folder)]
 
 
-AS_RECORDED = Condition("as recorded", lambda waveform, random: waveform)
+AS_RECORDED = Condition(UNCHANGED, lambda waveform, random: waveform)
 LEVEL_NORMALISED = Condition("level-normalised", lambda waveform, random: to_level(waveform, 10 ** (LEVEL_DB / 20)))
 
 SMALL_CHANGES = (

@@ -1,6 +1,5 @@
 """A checkpoint of any kind -> one function from a waveform to three numbers."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import wav2small
 from wav2small.bundled import bundled_name
 from wav2small.hub import resolve_checkpoint
+from wav2small.inference.catalogue import digest
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import read_audio
 from wav2small.models.errors import Wav2SmallError
@@ -77,16 +77,6 @@ def load_torch_model(source: str) -> Model:
 
     folder = resolve_checkpoint(source, CHECKPOINT_FILES)
     return Model(source, "torch", digest(sorted(folder.glob("*.safetensors"))), predict)
-
-
-def digest(files: list[Path]) -> str:
-    """First 16 digits of the SHA-256 of some files."""
-    total = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                total.update(block)
-    return total.hexdigest()[:16]
 
 
 def short_names(sources: list[str]) -> list[str]:

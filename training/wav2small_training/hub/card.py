@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wav2small.atomic import whole_file
 from wav2small.bundled import bundled_name
+from wav2small.inference.catalogue import RESULTS
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
@@ -28,7 +29,7 @@ from wav2small.shipped import shipped_folder
 from ..evaluation.conditions import AS_RECORDED
 from ..evaluation.plots import Content
 from . import card_dataset, card_results, card_tables, card_text
-from .card_results import RESULTS, SPEED, public_path
+from .card_results import SPEED, public_path
 
 CARD = "README.md"
 TASK = "audio-classification"

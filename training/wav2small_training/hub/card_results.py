@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wav2small.checkpoint import load_checkpoint
+from wav2small.inference.catalogue import RESULTS, digest, weight_digests
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.errors import Wav2SmallError
 
@@ -17,12 +18,11 @@ from ..benchmarks.model_table import count_gmac, count_values
 from ..benchmarks.race import SECONDS, Contestant, idle_memory, measure, processor
 from ..benchmarks.runtimes import load_onnx, load_torch
 from ..data.corpora import is_local
-from ..evaluation.models import digest, short_names
+from ..evaluation.models import short_names
 from ..evaluation.plots import Content
 from ..evaluation.scores import FEW_GROUPS
 from ..recipe import Corpus
 
-RESULTS = "results"
 SPEED = "speed"
 RUNS = 20  # of each file; a teacher takes seconds
 WEIGHTS = "model.safetensors"
@@ -70,12 +70,6 @@ def this_model(models: list[dict[str, Any]], folder: Path, path: Path) -> str:
         raise Wav2SmallError(f"{path} was not measured with the weights in {folder}: measure again, or remove it")
     name: str = found[0]
     return name
-
-
-def weight_digests(folder: Path) -> set[str]:
-    """The digests by which reports name the weights of a checkpoint: of its float ONNX file, and of its safetensors."""
-    files = [sorted(folder.glob("*.safetensors")), [folder / ONNX_FILES["fp32"]]]
-    return {digest(paths) for paths in files if paths and paths[0].is_file()}
 
 
 def without_local_paths(content: Content) -> Content:
