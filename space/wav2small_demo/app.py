@@ -20,6 +20,7 @@ import wav2small
 from wav2small.bundled import bundled_checkpoints
 
 from . import api, batch, compare, listen, live
+from .models import offer
 from .recording import MAX_BYTES
 from .uploads import NotFoundIfDeleted, UploadInOwnFolder, keep_deleting_abandoned
 
@@ -49,26 +50,26 @@ def build(models: list[str]) -> gr.Blocks:
     """Build the page.
 
     Args:
-        models: folders, names of bundled checkpoints, or ids on the Hub; the first one predicts, all can be compared.
+        models: folders, names of bundled checkpoints, or ids on the Hub; visitors choose, and the API uses the first.
 
     Raises:
-        Wav2SmallError: if the first model cannot be loaded.
+        Wav2SmallError: if a model cannot be loaded.
     """
-    predictor = wav2small.load(models[0])
     gr.set_static_paths([listen.EXAMPLES_FOLDER])
     with gr.Blocks(title="wav2small", analytics_enabled=False) as page:
         gr.HTML(INTRODUCTION)
+        offered = offer(models)
         with gr.Tab("Listen", elem_id="listen"):
-            listen.tab(predictor)
+            listen.tab(offered)
         with gr.Tab("Live", elem_id="live"):
-            live.tab(predictor)
+            live.tab(offered)
         with gr.Tab("Compare", elem_id="compare"):
-            compare.tab(predictor, models)
+            compare.tab(offered)
         with gr.Tab("Batch", elem_id="batch"):
-            batch.tab(predictor)
+            batch.tab(offered)
         with gr.Tab("About", elem_id="about"):
             gr.Markdown((FOLDER / "about.md").read_text(encoding="utf-8"), elem_classes="about")
-        api.add_endpoints(predictor, models)
+        api.add_endpoints(offered[models[0]], models)
     page.queue(default_concurrency_limit=4, max_size=200)
     return page
 
@@ -81,7 +82,7 @@ def launch(models: list[str], port: int | None = None) -> None:
         port: default: the first free one from 7860.
 
     Raises:
-        Wav2SmallError: if the first model cannot be loaded, or the port is taken.
+        Wav2SmallError: if a model cannot be loaded, or the port is taken.
     """
     tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"]  # also for uploads that are not complete
     threading.Thread(target=keep_deleting_abandoned, args=[Path(tempfile.tempdir)], daemon=True).start()

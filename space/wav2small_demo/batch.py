@@ -19,6 +19,7 @@ from wav2small.models.audio import SUFFIXES
 
 from . import pictures
 from .analysis import Analysis, analyse
+from .models import Models
 from .recording import MAX_BYTES, too_large
 from .uploads import uploaded
 
@@ -134,20 +135,20 @@ def render(outcomes: list[Outcome], predictor: Predictor) -> str:
     return f'<section class="result many" aria-label="Batch">{"".join(parts)}</section>'
 
 
-def predict_all(predictor: Predictor, uploads: list[str] | None) -> Iterator[tuple[str, None]]:
+def predict_all(models: Models, uploads: list[str] | None, model: str) -> Iterator[tuple[str, None]]:
     """The button Start: progress, then the predictions; the input is emptied."""
     if not uploads:
         yield pictures.message("there are no recordings yet: drop some"), None
         return
     try:
-        for total, outcomes in run(predictor, uploads):
+        for total, outcomes in run(models[model], uploads):
             done = total and len(outcomes) == total
-            yield render(outcomes, predictor) if done else render_progress(total, len(outcomes)), None
+            yield render(outcomes, models[model]) if done else render_progress(total, len(outcomes)), None
     except Wav2SmallError as error:
         yield pictures.message(str(error)), None
 
 
-def tab(predictor: Predictor) -> None:
+def tab(models: Models) -> None:
     """Lay out the tab."""
     kinds = [".zip", *sorted(SUFFIXES)]
     with gr.Row(equal_height=False):
@@ -158,6 +159,10 @@ def tab(predictor: Predictor) -> None:
         with gr.Column(scale=3, min_width=320):
             result = gr.HTML(EMPTY, elem_classes="results")
     running = start.click(
-        partial(predict_all, predictor), files, [result, files], api_visibility="private", show_progress="hidden"
+        partial(predict_all, models),
+        [files, models.chooser],
+        [result, files],
+        api_visibility="private",
+        show_progress="hidden",
     )
     stop.click(lambda: pictures.note("Stopped."), None, result, cancels=[running], api_visibility="private")

@@ -15,6 +15,7 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 
 from . import pictures
 from .analysis import Analysis, analyse, predict
+from .models import Models
 from .recording import read
 from .uploads import uploaded
 
@@ -119,14 +120,14 @@ def compare_models(path: str | None, variants: list[str], other: str) -> tuple[s
         return pictures.message(str(error)), None
 
 
-def compare_recordings(predictor: Predictor, first: str | None, second: str | None) -> tuple[str, None, None]:
+def compare_recordings(models: Models, first: str | None, second: str | None, model: str) -> tuple[str, None, None]:
     """The button of the second half."""
     try:
         if first is None or second is None:
             raise Wav2SmallError("two recordings are needed: record or upload both")
         with uploaded(first) as one, uploaded(second) as two:
-            pair = [analyse(predictor, one, one.name), analyse(predictor, two, two.name)]
-        return render_recordings(pair, predictor), None, None
+            pair = [analyse(models[model], one, one.name), analyse(models[model], two, two.name)]
+        return render_recordings(pair, models[model]), None, None
     except Wav2SmallError as error:
         return pictures.message(str(error)), None, None
 
@@ -149,9 +150,9 @@ def render_recordings(pair: list[Analysis], predictor: Predictor) -> str:
     return f'<section class="result" aria-label="Two recordings">{content}</section>'
 
 
-def tab(predictor: Predictor, models: list[str]) -> None:
+def tab(models: Models) -> None:
     """Lay out the tab."""
-    choices = variants_of(models)
+    choices = variants_of(list(models.predictors))
     with gr.Tabs():
         with gr.Tab("Several models", elem_id="several-models"), gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300):
@@ -176,7 +177,7 @@ def tab(predictor: Predictor, models: list[str]) -> None:
             with gr.Column(scale=3, min_width=320):
                 recordings_result = gr.HTML(EMPTY, elem_classes="results")
             recordings_button.click(
-                partial(compare_recordings, predictor), recordings, [recordings_result, *recordings],
-                js="async (a, b) => [await wav2small.keep('first', a), await wav2small.keep('second', b)]",
+                partial(compare_recordings, models), [*recordings, models.chooser], [recordings_result, *recordings],
+                js="async (a, b, m) => [await wav2small.keep('first', a), await wav2small.keep('second', b), m]",
                 api_visibility="private",
             )  # fmt: skip

@@ -10,6 +10,7 @@ from wav2small import Predictor, Wav2SmallError
 
 from . import pictures
 from .analysis import Analysis, analyse
+from .models import Models
 from .uploads import uploaded
 
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
@@ -55,23 +56,23 @@ def verdict(analysis: Analysis) -> str:
     return f'<p class="verdict"><strong>{analysis.word}</strong>{sentence}</p>'
 
 
-def predict_upload(predictor: Predictor, path: str | None) -> tuple[str, None]:
+def predict_upload(models: Models, path: str | None, model: str) -> tuple[str, None]:
     """Show an upload or a recording, and empty the input for the next one."""
     if path is None:
         return EMPTY, None
     try:
         with uploaded(path) as file:
-            return render(analyse(predictor, file, file.name), predictor), None
+            return render(analyse(models[model], file, file.name), models[model]), None
     except Wav2SmallError as error:
         return pictures.message(str(error)), None
 
 
-def predict_example(predictor: Predictor, name: str) -> str:
+def predict_example(models: Models, name: str, model: str) -> str:
     """Show one of the recordings that come with the page."""
-    return render(analyse(predictor, EXAMPLES_FOLDER / EXAMPLES[name], EXAMPLES[name]), predictor)
+    return render(analyse(models[model], EXAMPLES_FOLDER / EXAMPLES[name], EXAMPLES[name]), models[model])
 
 
-def tab(predictor: Predictor) -> None:
+def tab(models: Models) -> None:
     """Lay out the tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
@@ -83,18 +84,18 @@ def tab(predictor: Predictor) -> None:
             result = gr.HTML(EMPTY, elem_classes="results")
     gr.on(
         [audio.upload, audio.stop_recording],
-        partial(predict_upload, predictor),
-        audio,
+        partial(predict_upload, models),
+        [audio, models.chooser],
         [result, audio],
-        js="(file) => wav2small.keep('listen', file)",
+        js="async (file, model) => [await wav2small.keep('listen', file), model]",
         api_visibility="private",
         show_progress_on=result,
     )
     for name, button in buttons.items():
         button.click(
-            partial(predict_example, predictor, name),
-            None,
+            partial(predict_example, models, name),
+            models.chooser,
             result,
             api_visibility="private",
-            js=f"() => wav2small.keepExample({str(EXAMPLES_FOLDER / EXAMPLES[name])!r})",
+            js=f"(model) => wav2small.keepExample({str(EXAMPLES_FOLDER / EXAMPLES[name])!r}, model)",
         )

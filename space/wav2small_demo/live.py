@@ -11,6 +11,7 @@ import soundfile
 from wav2small import Prediction, Predictor, Wav2SmallError
 
 from . import pictures
+from .models import Models
 from .recording import detect_speech
 from .uploads import uploaded
 
@@ -69,8 +70,9 @@ def render(session: Session, predictor: Predictor) -> str:
     )
 
 
-def predict_block(predictor: Predictor, path: str | None, session: Session) -> tuple[str, Session]:
+def predict_block(models: Models, path: str | None, session: Session, model: str) -> tuple[str, Session]:
     """Predict one block of the microphone; its file is deleted at once."""
+    predictor = models[model]
     if path is None:
         return render(session, predictor), session
     try:
@@ -82,7 +84,7 @@ def predict_block(predictor: Predictor, path: str | None, session: Session) -> t
     return render(session, predictor), session
 
 
-def tab(predictor: Predictor) -> None:
+def tab(models: Models) -> None:
     """Lay out the tab."""
     session = gr.State(Session())
     with gr.Row(equal_height=False):
@@ -93,6 +95,6 @@ def tab(predictor: Predictor) -> None:
             result = gr.HTML(EMPTY)
     microphone.start_recording(Session, None, session, api_visibility="private", queue=False)
     microphone.stream(
-        partial(predict_block, predictor), [microphone, session], [result, session], stream_every=HOP,
-        concurrency_limit=40, show_progress="hidden", api_visibility="private",
+        partial(predict_block, models), [microphone, session, models.chooser], [result, session],
+        stream_every=HOP, concurrency_limit=40, show_progress="hidden", api_visibility="private",
     )  # fmt: skip

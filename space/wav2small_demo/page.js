@@ -14,9 +14,9 @@ const wav2small = {
     return file;
   },
 
-  async keepExample(path) {
+  async keepExample(path, model) {
     await this.keep("listen", { url: window.gradio_config.root + "/gradio_api/file=" + path });
-    return [];
+    return model;
   },
 };
 

@@ -1,5 +1,8 @@
 """What the tabs compute: predictions of short, long and live audio, with one or several models."""
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,9 +12,9 @@ pytest.importorskip("gradio", reason="the demo needs the extra [space]")
 
 import wav2small
 from wav2small import Wav2SmallError
-from wav2small.bundled import DEFAULT
+from wav2small.bundled import BUNDLED, DEFAULT
 from wav2small.models.audio import SUFFIXES
-from wav2small_demo import analysis, compare, live, recording
+from wav2small_demo import analysis, compare, listen, live, models, recording
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +118,26 @@ def test_a_microphone_with_another_rate_starts_a_new_session(predictor):
     session = live.push(predictor, live.Session(), voice_like(1), RATE)
     session = live.push(predictor, session, voice_like(1, rate=48000), 48000)
     assert (session.rate, session.seconds, len(session.predictions)) == (48000, 1, 1)
+
+
+def test_a_visitor_chooses_among_models_by_size_quality_and_time(tmp_path):
+    import gradio as gr
+
+    other = shutil.copytree(BUNDLED, tmp_path / "other", ignore=shutil.ignore_patterns("results"))
+    shutil.copy(other / "onnx" / "model_q4.onnx", other / "onnx" / "model.onnx")
+    with gr.Blocks():
+        offered = models.offer([DEFAULT, str(other)])
+    (first, name), (second, place) = offered.chooser.choices
+    assert (name, place, offered.chooser.value) == (DEFAULT, str(other), DEFAULT)
+    size = (BUNDLED / "onnx" / "model_quantized.onnx").stat().st_size
+    r = r"\.\d\d \.\d\d \.\d\d"
+    assert re.fullmatch(rf"{DEFAULT} · {size / 1000:.0f} KB · {r} · [\d.]+ ms", first)
+    assert re.fullmatch(rf"{re.escape(place)} · {size / 1000:.0f} KB · [\d.]+ ms", second), "it was not evaluated"
+    example = next(iter(listen.EXAMPLES))
+    shown = [re.sub("computed in .* ms", "", listen.predict_example(offered, example, each)) for each in (name, place)]
+    assert shown[0] != shown[1], "the chosen model predicts"
+    with gr.Blocks(), pytest.raises(Wav2SmallError, match="nowhere is neither a folder"):
+        models.offer([DEFAULT, "nowhere"])
 
 
 def test_a_comparison_has_the_files_predictions_and_sizes_and_says_what_cannot_be_loaded(predictor, examples):
