@@ -1,7 +1,7 @@
 """Commands that make models; the work is done in the modules that they import."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -184,11 +184,16 @@ def export(
     ] = None,
     speech_licence: Annotated[str | None, typer.Option(help="SPDX id of the licence of that speech.")] = None,
     report: Annotated[Path | None, typer.Option(help="Markdown file to write: all ways to quantize, measured.")] = None,
+    kind: Annotated[
+        Literal["onnx", "c"], typer.Option("--format", help="onnx, or c: OUT gets wav2small.h and wav2small.c, C99.")
+    ] = "onnx",
 ) -> None:
-    """Write the ONNX files of a checkpoint.
+    """Write the ONNX files of a checkpoint, or the network as C.
 
-    These are float, 8 bits and 4 bits (float16 for a teacher).
+    The files are float, 8 bits and 4 bits (float16 for a teacher); one C source has all three.
     """
+    if report and kind == "c":
+        raise Wav2SmallError("--report measures ONNX files: remove it, or --format c")
     if report and not speech:
         raise Wav2SmallError("--report needs speech: name a folder with --speech")
     if speech and not speech_licence:
@@ -197,7 +202,12 @@ def export(
         )
     with require_extra("export"):
         from .benchmarks.quantization import report as run_report
+        from .exporters.c.generate import export_c
         from .exporters.export import export as run_export
+    if kind == "c":
+        export_c(source, out, speech, speech_licence)
+        typer.echo(f"wrote {out}")
+        return
     model = run_export(source, out, speech, speech_licence)
     if report and speech:
         run_report(model, speech, report)

@@ -47,14 +47,28 @@ def four_bit(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onnx.ModelP
         model: the float graph.
         clips: real speech, waveforms (samples,); some 50.
     """
+    eight = code_in_eight_bits(model, clips)
+    expected = predict_clips(model, clips)
+    choices = (choose_four_bits(model, clips, eight), eight)
+    files = [correct_bias(with_codes(model, coded), clips, expected) for coded in choices]
+    return min(files, key=onnx.ModelProto.ByteSize)  # the operators that unpack 4 bits take some 700 bytes
+
+
+def choose_four_bits(model: onnx.ModelProto, clips: Sequence[np.ndarray], eight: dict[str, Coded]) -> dict[str, Coded]:
+    """Code weights in 4 bits as long as the predictions agree with the float graph's.
+
+    Args:
+        model: the float graph.
+        clips: real speech, waveforms (samples,).
+        eight: all weights in 8 bits, see [`code_in_eight_bits`]; the others stay as they are there.
+    """
     expected = predict_clips(model, clips)
 
     def disagreement(coded: dict[str, Coded]) -> float:
         got = predict_clips(with_codes(model, coded), clips)
         return 1 - float(ccc(got + (expected - got).mean(axis=0), expected).min())
 
-    eight, candidates = code_in_eight_bits(model, clips), adapt_all(model, clips, bits=4)
-    chosen = eight
+    chosen, candidates = eight, adapt_all(model, clips, bits=4)
     cost = {name: disagreement(chosen | {name: one}) / one.codes.size for name, one in candidates.items()}
     for name in sorted(
         cost, key=cost.__getitem__
@@ -62,8 +76,7 @@ def four_bit(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onnx.ModelP
         trial = chosen | {name: candidates[name]}
         if disagreement(trial) <= 1 - LEAST_AGREEMENT:
             chosen = trial
-    files = [correct_bias(with_codes(model, coded), clips, expected) for coded in (chosen, eight)]
-    return min(files, key=onnx.ModelProto.ByteSize)  # the operators that unpack 4 bits take some 700 bytes
+    return chosen
 
 
 def code_in_eight_bits(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> dict[str, Coded]:
@@ -80,9 +93,15 @@ def correct_bias(model: onnx.ModelProto, clips: Sequence[np.ndarray], expected: 
     last = next(node for node in model.graph.node if "logits" in node.output)
     for tensor in model.graph.initializer:
         if last.op_type == "Gemm" and tensor.name == last.input[2]:
-            shift = (expected - predict_clips(model, clips)).mean(axis=0)
+            shift = bias_shift(model, clips, expected)
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + shift, tensor.name))
     return model
+
+
+def bias_shift(model: onnx.ModelProto, clips: Sequence[np.ndarray], expected: np.ndarray) -> np.ndarray:
+    """What to add to the last bias of a graph, (3,), so that the mean predictions for speech are the expected ones."""
+    shift: np.ndarray = (expected - predict_clips(model, clips)).mean(axis=0)
+    return shift
 
 
 def float16(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,0 +1,140 @@
+/* ---- Linear layers ----------------------------------------------------------------------------------------------
+ *
+ * Float: weights (inputs, outputs), outputs filled up to a multiple of 16: the loop over outputs vectorises.
+ * 8 and 4 bits: codes (outputs, inputs), inputs filled up with zeros; a weight is code * scale of its output. The
+ * input of a layer is rounded to 16 bits with one scale for the vector, which costs 1e-5 of its largest value and makes
+ * the products integers: two a cycle on a Cortex-M4 (SMLAD), 8 to 32 an instruction on larger machines.
+ */
+
+#define FILLED(count, multiple) (((count) + (multiple) - 1) / (multiple) * (multiple))
+
+#if WAV2SMALL_BITS == 32
+
+struct dense { int inputs, outputs; const float *weights, *bias; };
+struct depthwise { int kernel, dilation, after, history; const float *weights; };
+
+static void dense(const struct dense *layer, const float *restrict x, float *restrict y)
+{
+    int width = FILLED(layer->outputs, 16), i = 0;
+    const float *restrict w = layer->weights;
+    float sum[FILLED(LARGEST_OUTPUTS, 16)];
+    for (int o = 0; o < width; o++)
+        sum[o] = 0.0f;
+    for (; i + 4 <= layer->inputs; i += 4, w += 4 * width)
+        for (int o = 0; o < width; o++)
+            sum[o] += (x[i] * w[o] + x[i + 1] * w[o + width]) + (x[i + 2] * w[o + 2 * width] + x[i + 3] * w[o + 3 * width]);
+    for (; i < layer->inputs; i++, w += width)
+        for (int o = 0; o < width; o++)
+            sum[o] += x[i] * w[o];
+    for (int o = 0; o < layer->outputs; o++)
+        y[o] = sum[o] + (layer->bias ? layer->bias[o] : 0.0f);
+}
+
+#else
+
+struct dense { int inputs, outputs, bits; const void *codes; const float *scale, *bias; };
+struct depthwise { int kernel, dilation, after, history; const int8_t *weights; const float *scale; };
+
+/* A float and its bits: the bits of positive floats are in the order of the floats, and in 1.5 * 2^23 + x the lowest
+ * bits are x, rounded. Both are loops that compilers vectorise. */
+union bits { float value; int32_t bits; };
+
+/* x (count) -> codes of 16 bits, zeros up to `filled`; returns the scale. `limit` keeps sums of products in 32 bits. */
+static float to_16_bits(const float *restrict x, int count, int filled, int limit, int16_t *restrict codes)
+{
+    const union bits shift = { 12582912.0f };
+    union bits peak = { 1e-30f };
+    for (int i = 0; i < count; i++) {
+        const union bits each = { x[i] };
+        int32_t size = each.bits & 0x7fffffff;
+        peak.bits = size > peak.bits ? size : peak.bits;
+    }
+    float factor = (float)limit / peak.value;
+    for (int i = 0; i < count; i++) {
+        const union bits rounded = { x[i] * factor + shift.value };
+        codes[i] = (int16_t)(rounded.bits - shift.bits);
+    }
+    for (int i = count; i < filled; i++)
+        codes[i] = 0;
+    return peak.value / (float)limit;
+}
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(__ARM_BIG_ENDIAN)
+
+static inline uint32_t word(const void *from)
+{
+    uint32_t value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
+}
+
+/* Sum of code * x; count is a multiple of 16. */
+static inline int32_t dot_8(const int8_t *w, const int16_t *x, int count)
+{
+    int32_t sum = 0;
+    for (; count > 0; count -= 4, w += 4, x += 4) {
+        uint32_t four = word(w);
+        uint32_t even = (uint32_t)__sxtb16((int8x4_t)four), odd = (uint32_t)__sxtb16((int8x4_t)(four >> 8 | four << 24));
+        sum = __smlad((int16x2_t)((even & 0xffffu) | odd << 16), (int16x2_t)word(x), sum);
+        sum = __smlad((int16x2_t)(even >> 16 | (odd & 0xffff0000u)), (int16x2_t)word(x + 2), sum);
+    }
+    return sum;
+}
+
+/* The same for codes of 4 bits; count is a multiple of 32. */
+static inline int32_t dot_4(const uint16_t *w, const int16_t *x, int count)
+{
+    int32_t sum = 0;
+    for (; count > 0; count -= 32, w += 8, x += 32)
+        for (int pair = 0; pair < 8; pair += 2) {
+            uint32_t eight = word(w + pair);
+            for (int i = 0; i < 4; i++) { /* two codes at a time, made signed */
+                uint32_t two = (eight >> 4 * i & 0x000f000fu) ^ 0x00080008u;
+                two = (uint32_t)__ssub16((int16x2_t)two, (int16x2_t)0x00080008);
+                sum = __smlad((int16x2_t)two, (int16x2_t)word(x + 8 * i + pair), sum);
+            }
+        }
+    return sum;
+}
+
+#else
+
+static inline int32_t dot_8(const int8_t *restrict w, const int16_t *restrict x, int count)
+{
+    int32_t sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += (int16_t)w[i] * x[i];
+    return sum;
+}
+
+/* Eight numbers of 16 bits hold 32 codes: number i has those of inputs i, i + 8, i + 16 and i + 24. */
+static inline int32_t dot_4(const uint16_t *restrict w, const int16_t *restrict x, int count)
+{
+    int32_t sum = 0;
+    for (; count > 0; count -= 32, w += 8, x += 32)
+        for (int i = 0; i < 8; i++) {
+            int16_t a = (int16_t)(w[i] << 12) >> 12, b = (int16_t)(w[i] << 8) >> 12;
+            int16_t c = (int16_t)(w[i] << 4) >> 12, d = (int16_t)w[i] >> 12;
+            sum += a * x[i] + b * x[i + 8] + (c * x[i + 16] + d * x[i + 24]);
+        }
+    return sum;
+}
+
+#endif
+
+static void dense(const struct dense *layer, const float *restrict x, float *restrict y)
+{
+    int16_t codes[FILLED(LARGEST_INPUTS, 32)];
+    int filled = FILLED(layer->inputs, layer->bits == 4 ? 32 : 16);
+    int safe = 2147483647 / 127 / layer->inputs, limit = safe < 32767 ? safe : 32767;
+    float scale = to_16_bits(x, layer->inputs, filled, limit, codes);
+    const int8_t *bytes = layer->codes;
+    const uint16_t *nibbles = layer->codes;
+    for (int o = 0; o < layer->outputs; o++) {
+        int32_t sum = layer->bits == 4 ? dot_4(nibbles + o * (filled / 4), codes, filled)
+                                       : dot_8(bytes + o * filled, codes, filled);
+        y[o] = (float)sum * (scale * layer->scale[o]) + (layer->bias ? layer->bias[o] : 0.0f);
+    }
+}
+
+#endif
