@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from students import mobilenet, student, tcn, teacher, whisper_teacher
 
+import wav2small
 from wav2small import Wav2SmallConfig, Wav2SmallError
 from wav2small.models.log_mel import LogMel
 from wav2small.provenance.provenance import Link, Provenance, write_provenance
@@ -188,6 +189,26 @@ def test_small_files_of_a_whisper_teacher_store_positions_in_16_bits_and_no_file
         tensors = {tuple(each.dims): each.data_type for each in onnx.load(path).graph.initializer}
         assert not {(402, 1, 400), (80, 201)} & set(tensors)
         assert tensors[positions] == (onnx.TensorProto.FLOAT if path.name == "model.onnx" else onnx.TensorProto.FLOAT16)
+
+
+def test_a_teacher_with_its_8_bit_file_alone_is_loaded_and_predicts_up_to_30_s_at_once(tmp_path):
+    source, out = tmp_path / "teacher", tmp_path / "small"
+    model = whisper_teacher()
+    model.save_pretrained(source)
+    write_card(source, "mit")
+    exporting.export(str(source), out, dtype="q8")
+    assert [path.name for path in (out / "onnx").iterdir()] == ["model_quantized.onnx"]
+    predictor, clip = wav2small.load(out), voice_like(1.5)
+    np.testing.assert_allclose(predictor((clip, 16000)).as_array(), torch_predictions(model, clip[None])[0], atol=0.02)
+    long = np.resize(clip, 31 * 16000)
+    assert len(predictor.timeline((long, 16000), window=5, hop=5)) == 7
+    predictor((long[: 30 * 16000], 16000))
+    with pytest.raises(Wav2SmallError, match=r"is 31\.000 s long, and this model predicts at most 30 s at once"):
+        predictor((long, 16000))
+    with pytest.raises(Wav2SmallError, match="window=31: this model predicts at most 30 s at once"):
+        predictor.timeline((long, 16000), window=31)
+    with pytest.raises(Wav2SmallError, match="adv_teacher without --speech has the files fp32, fp16, q8, and no q4"):
+        exporting.export(str(source), tmp_path / "more", dtype="q4")
 
 
 def test_the_file_tells_speech_at_every_length(tmp_path):

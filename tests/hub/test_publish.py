@@ -304,7 +304,7 @@ def test_onnx_files_of_other_weights_are_an_error(student, tmp_path):
 
 def test_a_checkpoint_without_onnx_files_is_refused(student):
     shutil.rmtree(student / "onnx")
-    refused(student, r"has no onnx/model\.onnx: `wav2small export` writes it")
+    refused(student, r"has no onnx/model_quantized\.onnx: `wav2small export` writes it")
 
 
 def test_missing_weights_are_an_error(student):

@@ -183,6 +183,10 @@ def export(
         typer.Option(exists=True, file_okay=False, help="Folder of speech to calibrate on; needed for 4 bits."),
     ] = None,
     speech_licence: Annotated[str | None, typer.Option(help="SPDX id of the licence of that speech.")] = None,
+    dtype: Annotated[
+        Literal["fp32", "fp16", "q8", "q4"] | None,
+        typer.Option(help="Keep this ONNX file alone; default: all that this kind of model has."),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Markdown file to write: all ways to quantize, measured.")] = None,
     kind: Annotated[
         Literal["onnx", "c"], typer.Option("--format", help="onnx, or c: OUT gets wav2small.h and wav2small.c, C99.")
@@ -192,8 +196,8 @@ def export(
 
     The files are float, 8 bits and 4 bits (float16 for a teacher); one C source has all three.
     """
-    if report and kind == "c":
-        raise Wav2SmallError("--report measures ONNX files: remove it, or --format c")
+    if (report or dtype) and kind == "c":
+        raise Wav2SmallError("--report and --dtype are for ONNX files: remove them, or --format c")
     if report and not speech:
         raise Wav2SmallError("--report needs speech: name a folder with --speech")
     if speech and not speech_licence:
@@ -208,7 +212,7 @@ def export(
         export_c(source, out, speech, speech_licence)
         typer.echo(f"wrote {out}")
         return
-    model = run_export(source, out, speech, speech_licence)
+    model = run_export(source, out, speech, speech_licence, dtype)
     if report and speech:
         run_report(model, speech, report)
     typer.echo(f"wrote {out}")

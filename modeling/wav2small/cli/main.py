@@ -90,8 +90,9 @@ def predict(
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders to search, or - for stdin.")],
     model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
     dtype: Annotated[
-        Literal["fp32", "fp16", "q8", "q4"], typer.Option(help="ONNX file: float, half precision, 8 or 4 bits.")
-    ] = "fp32",
+        Literal["fp32", "fp16", "q8", "q4"] | None,
+        typer.Option(help="ONNX file: float, half precision, 8 or 4 bits; default: the first of these that there is."),
+    ] = None,
     format: Annotated[
         Literal["table", "json", "csv", "parquet"] | None,
         typer.Option(help="Default: by the suffix of --output, else a table."),

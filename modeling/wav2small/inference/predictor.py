@@ -25,14 +25,16 @@ ONNX_FILES = {  # the names that transformers.js looks for
     "q4": "onnx/model_q4.onnx",
 }
 MAX_SECONDS = 600.0  # longest clip of one forward pass; a timeline has no limit
+WHISPER_STEP = 0.02  # s for each position embedding of a Whisper encoder
 BATCH = 8  # clips in a forward pass
 SILENCE_RANGE = 2 / 32768  # digital silence: the signal varies by at most one 16-bit step up and down
 
 Dtype = Literal["fp32", "fp16", "q8", "q4"]
+EXACT_FIRST: tuple[Dtype, ...] = ("fp32", "fp16", "q8", "q4")
 
 
 def load(
-    source: str | Path | None = None, *, dtype: Dtype = "fp32", threads: int = 1, revision: str | None = None
+    source: str | Path | None = None, *, dtype: Dtype | None = None, threads: int = 1, revision: str | None = None
 ) -> "Predictor":
     """Load a checkpoint for inference without torch.
 
@@ -40,7 +42,8 @@ def load(
         source: a checkpoint folder, the name of a checkpoint in this package (`wav2small models` lists them), or an id
             on the Hub ("org/name"); `None` for the default one in this package.
         dtype: which ONNX file: "fp32" (`onnx/model.onnx`), "q8" (`onnx/model_quantized.onnx`, 8 bits), "q4"
-            (`onnx/model_q4.onnx`, 4 bits) or, for large models, "fp16" (`onnx/model_fp16.onnx`).
+            (`onnx/model_q4.onnx`, 4 bits) or, for large models, "fp16" (`onnx/model_fp16.onnx`); `None` for the most
+            exact one that the checkpoint has.
         threads: threads of ONNX Runtime within one forward pass.
         revision: branch, tag or commit on the Hub.
 
@@ -54,11 +57,14 @@ def load(
         >>> print(predictor((noise, 16000)))
         0.0 to 2.0 s: arousal ..., dominance ..., valence ...
     """
-    if dtype not in ONNX_FILES:
+    if dtype and dtype not in ONNX_FILES:
         raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(ONNX_FILES)}")
-    files = ["config.json", words.WORDS_FILE, ONNX_FILES[dtype]]
-    folder = BUNDLED if source is None else hub.resolve_checkpoint(source, files, revision)
-    return Predictor(folder, dtype=dtype, threads=threads)
+    for kind in [dtype] if dtype else EXACT_FIRST:
+        files = ["config.json", words.WORDS_FILE, ONNX_FILES[kind]]
+        folder = BUNDLED if source is None else hub.resolve_checkpoint(source, files, revision)
+        if (folder / ONNX_FILES[kind]).is_file():
+            return Predictor(folder, dtype=kind, threads=threads)
+    return Predictor(folder, dtype=dtype or "fp32", threads=threads)  # which says what is missing
 
 
 class Predictor:
@@ -72,6 +78,7 @@ class Predictor:
     Attributes:
         words: thresholds of the affect words; `None` if the checkpoint has none.
         sampling_rate: of the model, in Hz.
+        max_seconds: longest clip or window: 600, or 30 for a teacher with a Whisper encoder.
         file: the ONNX file.
 
     Raises:
@@ -87,6 +94,7 @@ class Predictor:
             config = json.loads(config_file.read_text(encoding="utf-8"))
             labels = tuple(config["id2label"][str(i)] for i in range(len(LABELS)))
             self.sampling_rate = int(config["sampling_rate"])
+            self.max_seconds = longest_clip(config)
         except (ValueError, KeyError, TypeError) as error:
             raise Wav2SmallError(f"{config_file} does not belong to a wav2small checkpoint ({error!r})") from None
         if labels != LABELS:
@@ -110,7 +118,7 @@ class Predictor:
 
         Args:
             source: a path, the bytes of a file, a binary file object, or `(array, rate)`, see `audio.read_audio`;
-                or a list of these. Each clip lasts 0.1 s to 10 minutes.
+                or a list of these. Each clip lasts 0.1 s to 10 minutes (30 s for a teacher with a Whisper encoder).
 
         Returns:
             A [`Prediction`], or a list of them in the order of the clips. Clips of equal length share a forward pass.
@@ -165,7 +173,7 @@ class Predictor:
         """Start a stream for live audio: `push` each block, `flush` at the end.
 
         Args:
-            window: length of a window, in s, at least 0.1.
+            window: length of a window, in s, from 0.1 to `max_seconds`.
             hop: from the start of one window to the start of the next, in s.
             sampling_rate: of the blocks, in Hz; `None` for the model's own.
 
@@ -182,6 +190,8 @@ class Predictor:
         """
         if not window >= LEAST_SECONDS:
             raise Wav2SmallError(f"window={window}: it must be at least {LEAST_SECONDS} s")
+        if window > self.max_seconds:
+            raise Wav2SmallError(f"window={window}: this model predicts at most {self.max_seconds:g} s at once")
         if not hop * self.sampling_rate >= 1:
             raise Wav2SmallError(f"hop={hop}: it must be above 0 s")
         rate = self.sampling_rate
@@ -220,7 +230,13 @@ class Predictor:
 
     def _read(self, source: Any) -> np.ndarray:
         waveform = audio.read_audio(source, self.sampling_rate, max_seconds=MAX_SECONDS)
-        self._check_length(source, len(waveform) / self.sampling_rate)
+        seconds = len(waveform) / self.sampling_rate
+        self._check_length(source, seconds)
+        if seconds > self.max_seconds:
+            raise Wav2SmallError(
+                f"{audio.source_name(source)} is {seconds:.3f} s long, and this model predicts at most "
+                f"{self.max_seconds:g} s at once: cut it or predict a timeline"
+            )
         return waveform
 
     @staticmethod
@@ -254,3 +270,10 @@ class Predictor:
         if self.words is None:
             return None
         return words.SILENCE if silent else self.words(arousal, valence)
+
+
+def longest_clip(config: dict[str, Any]) -> float:
+    """Seconds that a model can predict at once: a Whisper encoder has position embeddings for so many."""
+    encoders = [member["encoder"] for member in config.get("members", [])]
+    whispers = [encoder for encoder in encoders if encoder["model_type"] == "whisper"]
+    return min([MAX_SECONDS, *(float(encoder["max_source_positions"]) * WHISPER_STEP for encoder in whispers)])

@@ -71,8 +71,11 @@ def load_torch_model(source: str) -> Model:
 
     def predict(clip: np.ndarray) -> np.ndarray:
         samples = read_audio((clip, SAMPLING_RATE), model.config.sampling_rate)
-        with torch.inference_mode():
-            logits: np.ndarray = model(torch.from_numpy(samples)[None].to(device)).logits[0].float().cpu().numpy()
+        try:
+            with torch.inference_mode():
+                logits: np.ndarray = model(torch.from_numpy(samples)[None].to(device)).logits[0].float().cpu().numpy()
+        except ValueError as error:  # too short, or too long for a Whisper encoder
+            raise Wav2SmallError(str(error)) from None
         return logits
 
     folder = resolve_checkpoint(source, CHECKPOINT_FILES)

@@ -7,10 +7,10 @@ import io
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ TASK = "audio-classification"
 LOGITS, SPEECH = "logits", "speech"  # the outputs of a file; the second of a tcn_adv alone
 CLIPS, CLIP_SECONDS = 48, 3.0  # to calibrate on
 FLOAT, HALF, QUANTIZED, FOUR_BIT = (ONNX_FILES[kind] for kind in ("fp32", "fp16", "q8", "q4"))
+NOT_COPIED = ("onnx", "recipe.yaml", ".*")  # a recipe may name folders of this machine; the provenance has its hash
 
 
 class StraightOnnxConfig(OnnxConfig):
@@ -107,7 +108,13 @@ for kind in CLASSES:
     TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
 
 
-def export(source: str, out: Path, speech: Path | None = None, speech_licence: str | None = None) -> PreTrainedModel:
+def export(
+    source: str,
+    out: Path,
+    speech: Path | None = None,
+    speech_licence: str | None = None,
+    dtype: str | None = None,
+) -> PreTrainedModel:
     """Write a checkpoint with its ONNX files: float, 8 bit, and 4 bit for a student or float16 for a teacher.
 
     The checkpoint's `provenance.json` records this step and the recordings.
@@ -117,12 +124,14 @@ def export(source: str, out: Path, speech: Path | None = None, speech_licence: s
         out: folder to write: a copy of the checkpoint, whole or not at all. Or `source` itself, to add the files to it.
         speech: folder of recordings of speech to calibrate on; without it there is no file of 4 bits.
         speech_licence: SPDX id of the licence of these recordings: the weights of the small files depend on them.
+        dtype: the one file to keep, "fp32", "fp16", "q8" or "q4"; default: all that this kind of model has.
 
     Returns:
         The model.
 
     Raises:
-        Wav2SmallError: if the source is not a checkpoint of ours, a file differs from it, or a licence is not known.
+        Wav2SmallError: if the source is not a checkpoint of ours, a file differs from it, it has no such file, or a
+            licence is not known.
     """
     folder = resolve_checkpoint(source, ["*"])
     model = load_checkpoint(folder)
@@ -130,13 +139,17 @@ def export(source: str, out: Path, speech: Path | None = None, speech_licence: s
         source, speech, speech_licence
     )  # a licence that does not allow it is found before minutes of work
     clips = [] if speech is None else calibration_clips(audio_files(speech))
+    kinds = available(model, bool(clips))
+    if dtype and dtype not in kinds:
+        where = f"{model.config.model_type}{'' if clips else ' without --speech'}"
+        raise Wav2SmallError(f"{source}: {where} has the files {', '.join(kinds)}, and no {dtype}")
     if out.exists() and out.resolve() == folder.resolve():
-        write_files(model, out, clips)
+        write_files(model, out, clips, dtype)
         write_provenance(origin, out)
     else:
         with whole_folder(out) as temporary:
-            shutil.copytree(folder, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns("onnx", ".*"))
-            write_files(model, temporary, clips)
+            shutil.copytree(folder, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
+            write_files(model, temporary, clips, dtype)
             write_provenance(origin, temporary)
     return model
 
@@ -159,20 +172,29 @@ def calibration_clips(files: list[Path]) -> list[np.ndarray]:
     return [np.resize(read_audio(file), round(CLIP_SECONDS * SAMPLING_RATE)) for file in chosen]
 
 
-def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray]) -> None:
-    """Write the ONNX files of a model into a checkpoint; a teacher's layers are too large for adaptive rounding."""
-    (folder / FLOAT).parent.mkdir(exist_ok=True)
-    export_onnx(model, folder / FLOAT)
-    graph = onnx.load(folder / FLOAT)
+def available(model: PreTrainedModel, calibrated: bool) -> list[str]:
+    """The kinds of ONNX files of a model; 4 bits are for students, and need speech."""
     if model.config.model_type in FOLDED:
-        small = {QUANTIZED: eight_bit(graph, clips)} | ({FOUR_BIT: four_bit(graph, clips)} if clips else {})
-    else:
-        small = {QUANTIZED: eight_bit(graph), HALF: float16(graph)}
-    for name in (QUANTIZED, FOUR_BIT, HALF):
-        (folder / name).unlink(missing_ok=True)  # it may hold other weights
-    for name, each in small.items():
-        with whole_file(folder / name) as temporary:
-            onnx.save(each, temporary)
+        return ["fp32", "q8", "q4"] if calibrated else ["fp32", "q8"]
+    return ["fp32", "fp16", "q8"]
+
+
+def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray], dtype: str | None = None) -> None:
+    """Write the ONNX files of a model into a checkpoint; a teacher's layers are too large for adaptive rounding."""
+    speech = clips if model.config.model_type in FOLDED else []
+    makers: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]]
+    makers = {"fp16": float16, "q8": partial(eight_bit, clips=speech), "q4": partial(four_bit, clips=speech)}
+    kinds = [dtype] if dtype else available(model, bool(clips))
+    path = folder / FLOAT
+    path.parent.mkdir(exist_ok=True)
+    export_onnx(model, path)
+    graph = onnx.load(path)
+    for kind, name in ONNX_FILES.items():
+        if kind not in kinds:
+            (folder / name).unlink(missing_ok=True)  # it may hold other weights
+        elif kind in makers:
+            with whole_file(folder / name) as temporary:
+                onnx.save(makers[kind](graph), temporary)
 
 
 def export_onnx(model: PreTrainedModel, path: Path, config: type[OnnxConfig] = AdvOnnxConfig) -> None:

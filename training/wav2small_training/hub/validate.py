@@ -22,6 +22,7 @@ from wav2small.models.errors import Wav2SmallError
 from ..exporters.parity import largest_difference, probe_batches, run_onnx
 
 CARD = "README.md"
+NOT_PUBLISHED = (".gitattributes", "recipe.yaml")  # a recipe may name folders of this machine
 # the files of a checkpoint, besides its code
 CHECKPOINT_FILE = re.compile(
     r"(config|preprocessor_config|provenance|words)\.json|README\.md"
@@ -31,7 +32,6 @@ CHECKPOINT_FILE = re.compile(
 NEEDED = {  # file: what writes it
     "config.json": "training or `wav2small convert`",
     "preprocessor_config.json": "training or `wav2small convert`",
-    ONNX_FILES["fp32"]: "`wav2small export`",
     ONNX_FILES["q8"]: "`wav2small export`",
 }
 # how far the predictions of a file may be from torch's, on a scale of 1: measured with the bundled checkpoint on noise
@@ -76,7 +76,7 @@ def stage(folder: Path, out: Path) -> None:
     code = remote_code(folder)
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
-        if path.name == ".gitattributes" or path.parts[-2] == "__pycache__":
+        if path.name in NOT_PUBLISHED or path.parts[-2] == "__pycache__":
             continue
         if name not in code and not CHECKPOINT_FILE.fullmatch(name):
             raise Wav2SmallError(f"{path} does not belong to a checkpoint: move it away")
