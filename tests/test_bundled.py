@@ -60,7 +60,7 @@ def test_it_and_its_teacher_were_made_with_the_house_recipes(folder, request):
 
 @each_checkpoint
 def test_it_is_the_network_of_its_recipe(folder):
-    recipe = house_recipes()[read_provenance(folder).recipe["name"]]
+    recipe = house_recipes()[folder.name]
     assert isinstance(recipe, Recipe)
     kind = CLASSES[recipe.student.model].config_class
     expected, shipped = kind(**recipe.student.config), kind.from_pretrained(folder)
