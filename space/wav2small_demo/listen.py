@@ -15,12 +15,16 @@ from .uploads import uploaded
 
 EXAMPLES_FOLDER = Path(__file__).parent / "examples"
 EXAMPLES = {
-    "Excited woman": "excited_woman.flac",
-    "Calm woman": "calm_woman.flac",
-    "Angry man": "angry_man.flac",
-    "Sad man": "sad_man.flac",
-    "News, 17 s": "news_woman.flac",
-    "Noise": "noise.flac",
+    "Anger": "anger_emodb14.flac",
+    "Joy": "joy_emodb15.flac",
+    "Sadness": "sadness_emodb14.flac",
+    "Neutral": "neutral_emodb15.flac",
+    "A woman reads": "woman_libri1183.flac",
+    "A man reads, 15 s": "man_libri1235.flac",
+    "Amusement, no words": "amused_emogator.flac",
+    "Relief, no words": "relief_emogator.flac",
+    "A dog": "dog_esc10.flac",
+    "Rain": "rain_esc10.flac",
     "Silence": "silence.flac",
 }
 EMPTY = '<p class="empty">Record, upload or choose an example; its prediction appears here.</p>'
@@ -77,7 +81,7 @@ def tab(models: Models) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             audio = gr.Audio(sources=["upload", "microphone"], type="filepath", label="Your recording", editable=False)
-            gr.Markdown("or an example, made with open text-to-speech:")
+            gr.Markdown("or an example; the first four are actors, who were asked for that emotion:")
             with gr.Row(elem_classes="examples"):
                 buttons = {name: gr.Button(name, size="sm", min_width=100) for name in EXAMPLES}
         with gr.Column(scale=3, min_width=320):

@@ -66,20 +66,20 @@ def test_the_endpoints_have_names_and_types(client):
 
 
 def test_a_program_gets_the_predictions_of_the_library_and_its_uploads_are_deleted(client, demo, examples):
-    predictor, file = wav2small.load(), examples / "angry_man.flac"
+    predictor, file = wav2small.load(), examples / "anger_emodb14.flac"
     expected = predictor(file)
     got = client.predict(audio=handle_file(file), api_name="/predict")
     assert got["arousal"] == pytest.approx(expected.arousal, abs=1e-3)
     assert (got["word"], got["heard"]) == (expected.word, "speech")
-    news = examples / "news_woman.flac"
-    rows = client.predict(handle_file(news), 3.0, 2.0, api_name="/timeline")
-    windows = predictor.timeline(news, 3.0, 2.0)
+    reading = examples / "man_libri1235.flac"
+    rows = client.predict(handle_file(reading), 3.0, 2.0, api_name="/timeline")
+    windows = predictor.timeline(reading, 3.0, 2.0)
     assert [row["start"] for row in rows] == [window.start for window in windows]
     assert [row["valence"] for row in rows] == pytest.approx([window.valence for window in windows], abs=1e-3)
     rows = client.predict(handle_file(file), [f"{DEFAULT}, 4 bit"], api_name="/compare")
     assert rows[0]["bytes"] == wav2small.load(dtype="q4").file.stat().st_size
-    rows = client.predict([handle_file(file), handle_file(examples / "sad_man.flac")], api_name="/batch")
-    assert [row["name"] for row in rows] == ["angry_man.flac", "sad_man.flac"]
+    rows = client.predict([handle_file(file), handle_file(examples / "sadness_emodb14.flac")], api_name="/batch")
+    assert [row["name"] for row in rows] == ["anger_emodb14.flac", "sadness_emodb14.flac"]
     demo.expect_no_files()
 
 
@@ -98,7 +98,7 @@ def documented_calls() -> list:
 
 @pytest.mark.parametrize("code", documented_calls())
 def test_a_call_in_the_documentation_prints_the_prediction(demo, capsys, examples, code):
-    file = examples / "angry_man.flac"
+    file = examples / "anger_emodb14.flac"
     code = re.sub(r'"[^"]*\.(flac|wav)"', repr(str(file)), code).replace("http://127.0.0.1:7860", demo.url)
     exec(code, {})
     arousal, _, _, word = capsys.readouterr().out.split()[-4:]
@@ -130,8 +130,8 @@ def test_a_program_cannot_make_the_server_read_or_delete_its_own_files(demo, tmp
 def test_twenty_people_with_the_same_recording_all_get_its_prediction(demo, examples):
     from demo_load import predict_at_once
 
-    got = predict_at_once(demo.url, examples / "angry_man.flac", people=20)
-    expected = wav2small.load()(examples / "angry_man.flac").arousal
+    got = predict_at_once(demo.url, examples / "anger_emodb14.flac", people=20)
+    expected = wav2small.load()(examples / "anger_emodb14.flac").arousal
     assert [one["arousal"] for one in got] == [pytest.approx(expected, abs=1e-3)] * 20
     demo.expect_no_files()
 

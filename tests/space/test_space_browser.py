@@ -43,7 +43,7 @@ def demo(tmp_path_factory):
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory, examples) -> Path:
     """The input of the fake microphone: speech, at the rate of a sound card."""
-    samples, rate = soundfile.read(examples / "news_woman.flac")
+    samples, rate = soundfile.read(examples / "man_libri1235.flac")
     path = tmp_path_factory.mktemp("microphone") / "speech.wav"
     soundfile.write(path, soxr.resample(samples, rate, 48000), 48000, "PCM_16")
     return path
@@ -118,41 +118,41 @@ in_every_context = pytest.mark.parametrize("page", CONTEXTS, indirect=True)
 @in_every_context
 def test_a_long_example_is_predicted_over_time_and_plays_from_where_it_is_clicked(page):
     panel = tab(page, "Listen")
-    panel.get_by_role("button", name="News, 17 s").click()
+    panel.get_by_role("button", name="A man reads, 15 s").click()
     strip = panel.locator("[data-seek]")
     expect(strip).to_be_visible()
     audio = panel.locator("audio")
-    page.wait_for_function("document.querySelector('audio').duration > 16")
+    page.wait_for_function("document.querySelector('audio').duration > 15")
     take_screenshot(page, "listen")
     box = strip.bounding_box()
     strip.click(position={"x": box["width"] * 0.5, "y": 90})
-    page.wait_for_function("document.querySelector('audio').currentTime > 8")
-    assert 8 < audio.evaluate("audio => audio.currentTime") < 14
+    page.wait_for_function("document.querySelector('audio').currentTime > 7")
+    assert 7 < audio.evaluate("audio => audio.currentTime") < 14
     assert not audio.evaluate("audio => audio.paused")
     panel.get_by_text("windows as a table").click()
-    assert panel.locator("tbody tr").count() == 13
+    assert panel.locator("tbody tr").count() == 12
 
 
 def test_an_upload_gets_the_prediction_of_the_library_and_is_neither_kept_nor_logged(page, demo, examples):
     import wav2small
 
     panel = tab(page, "Listen")
-    upload(panel, examples / "angry_man.flac")
+    upload(panel, examples / "anger_emodb14.flac")
     expect(panel.get_by_role("meter")).to_have_count(3)
-    prediction = wav2small.load()(examples / "angry_man.flac")
+    prediction = wav2small.load()(examples / "anger_emodb14.flac")
     for axis in ("arousal", "dominance", "valence"):
         assert value(panel, axis) == pytest.approx(getattr(prediction, axis), abs=0.006)
     expect(panel.locator(".verdict strong")).to_have_text(prediction.word, ignore_case=True)
     expect(panel.get_by_text("computed in")).to_be_visible()
-    page.wait_for_function("document.querySelector('audio').duration > 2.9")  # from the memory of the browser
+    page.wait_for_function("document.querySelector('audio').duration > 1.5")  # from the memory of the browser
     demo.expect_no_files()
     log = demo.log.read_text()
-    assert "angry_man" not in log, log
+    assert "anger_emodb14" not in log, log
 
 
 def test_silence_and_noise_are_shown_as_such_without_a_word_for_a_voice(page):
     panel = tab(page, "Listen")
-    for button, verdict in (("Silence", "silence"), ("Noise", "no speech")):
+    for button, verdict in (("Silence", "silence"), ("Rain", "no speech")):
         panel.get_by_role("button", name=button).click()
         expect(panel.locator(".verdict strong")).to_have_text(verdict)
 
@@ -188,7 +188,7 @@ def test_live_curves_move_with_the_microphone(page, demo):
 @in_every_context
 def test_one_recording_is_compared_in_float_8_bit_and_4_bit(page, demo, examples):
     panel = tab(page, "Compare")
-    upload(panel, examples / "excited_woman.flac")
+    upload(panel, examples / "joy_emodb15.flac")
     expect(panel.get_by_role("button", name="Clear")).to_have_count(1)
     panel.get_by_label("Another model on the Hub").fill("nobody/nothing")
     panel.get_by_role("button", name="Compare models").click()
@@ -204,9 +204,9 @@ def test_one_recording_is_compared_in_float_8_bit_and_4_bit(page, demo, examples
 def test_two_recordings_are_compared_and_the_excited_one_has_the_higher_arousal(page, demo, examples):
     tab(page, "Compare")
     panel = tab(page, "Two recordings")
-    upload(panel, examples / "calm_woman.flac", at=0)
+    upload(panel, examples / "sadness_emodb14.flac", at=0)
     expect(panel.get_by_role("button", name="Clear")).to_have_count(1)
-    upload(panel, examples / "excited_woman.flac", at=-1)
+    upload(panel, examples / "joy_emodb15.flac", at=-1)
     expect(panel.get_by_role("button", name="Clear")).to_have_count(2)
     panel.get_by_role("button", name="Compare recordings").click()
     arousal = panel.locator("tbody tr").first
@@ -221,21 +221,21 @@ def test_two_recordings_are_compared_and_the_excited_one_has_the_higher_arousal(
 def test_a_batch_gives_a_table_a_scatter_plot_and_a_csv_file(page, demo, examples, tmp_path):
     archive = tmp_path / "more.zip"
     with zipfile.ZipFile(archive, "w") as more:
-        more.write(examples / "short_woman.flac", "inside/short_woman.flac")
+        more.write(examples / "amused_emogator.flac", "inside/amused_emogator.flac")
         more.writestr("inside/readme.txt", "no audio")
         more.writestr("inside/broken.wav", "no audio")
     panel = tab(page, "Batch")
     upload(panel, *sorted(examples.glob("*.flac")), archive)
     expect(panel.get_by_text("silence")).to_be_visible()  # all files are uploaded
     panel.get_by_role("button", name="Start").click()
-    expect(panel.locator(".result tbody tr")).to_have_count(10)
-    assert panel.locator(".plane .dot").count() == 8  # silence and noise have no place in the plane
+    expect(panel.locator(".result tbody tr")).to_have_count(12)
+    assert panel.locator(".plane .dot").count() == 10  # silence and rain have no place in the plane
     expect(panel.get_by_role("alert")).to_contain_text("inside/broken.wav")
     take_screenshot(page, "batch")
     with page.expect_download() as download:
         panel.get_by_role("link", name="Save as CSV").click()
     lines = download.value.path().read_text().splitlines()
-    assert lines[0].startswith("file,arousal,dominance,valence") and len(lines) == 11
+    assert lines[0].startswith("file,arousal,dominance,valence") and len(lines) == 13
     demo.expect_no_files()
 
 
@@ -257,7 +257,7 @@ def test_unreadable_files_get_a_message_and_the_next_one_is_predicted(page, demo
             expect(panel.get_by_role("alert")).to_contain_text(reason)
         else:
             expect(page.get_by_text("Invalid file type")).to_be_visible()
-    upload(panel, examples / "angry_man.flac")
+    upload(panel, examples / "anger_emodb14.flac")
     expect(panel.get_by_role("meter")).to_have_count(3)
     demo.expect_no_files()
 
@@ -268,7 +268,7 @@ def test_a_file_above_50_mb_gets_a_message_and_the_page_still_works(page, demo, 
     soundfile.write(large, np.zeros(27 * 2**20, np.int16), 48000)
     upload(panel, large)
     expect(page.get_by_text("maximum allowed size")).to_be_visible()
-    panel.get_by_role("button", name="Calm woman").click()
+    panel.get_by_role("button", name="Joy").click()
     expect(panel.get_by_role("meter")).to_have_count(3)
     demo.expect_no_files()
 
@@ -282,7 +282,7 @@ def test_without_a_microphone_the_page_says_so_and_still_works(chromium, demo):
     panel.get_by_role("button", name="Record", exact=True).click()
     expect(panel.get_by_role("alert")).to_contain_text("No microphone was found: connect one")
     panel = tab(page, "Listen")
-    panel.get_by_role("button", name="Calm woman").click()
+    panel.get_by_role("button", name="Joy").click()
     expect(panel.get_by_role("meter")).to_have_count(3)
     browser.close()
 
@@ -300,7 +300,7 @@ def test_no_tab_breaks_the_rules_of_accessibility_wcag_2_aa(page):
     from axe_playwright_python.sync_playwright import Axe
 
     panel = tab(page, "Listen")
-    panel.get_by_role("button", name="News, 17 s").click()
+    panel.get_by_role("button", name="A man reads, 15 s").click()
     expect(panel.get_by_role("meter")).to_have_count(3)
     for name in ("Listen", "Live", "Compare", "Batch", "About"):
         tab(page, name)
@@ -319,7 +319,7 @@ def test_an_example_can_be_chosen_by_keyboard_alone(page):
     page.get_by_role("tab", name="Listen", exact=True).focus()
     for _ in range(30):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.innerText") == "Calm woman":
+        if page.evaluate("document.activeElement.innerText") == "Joy":
             break
     else:
         raise AssertionError("Tab does not reach the examples")

@@ -117,7 +117,7 @@ def test_an_upload_deleted_while_the_page_fetches_it_is_not_found_and_not_named_
 
 
 def test_a_batch_names_the_unreadable_members_of_a_zip_and_deletes_the_upload(predictor, uploads, examples):
-    good = (examples / "short_woman.flac").read_bytes()
+    good = (examples / "amused_emogator.flac").read_bytes()
     archive = upload_zip(uploads, good__flac=good, broken__wav=b"no audio", empty__wav=b"", note__txt=b"hello")
     *_, (total, outcomes) = batch.run(predictor, [archive])
     assert total == len(outcomes) == 3
@@ -141,7 +141,7 @@ def test_a_broken_or_empty_zip_is_named_in_the_error(predictor, uploads, content
 
 
 def test_a_stopped_batch_deletes_its_uploads(predictor, uploads, examples):
-    running = batch.run(predictor, [upload(uploads, "a.flac", (examples / "short_woman.flac").read_bytes())])
+    running = batch.run(predictor, [upload(uploads, "a.flac", (examples / "amused_emogator.flac").read_bytes())])
     next(running)
     running.close()
     assert list(uploads.iterdir()) == []
