@@ -1,6 +1,6 @@
 # make demo   predict the example recordings: a table, and a picture in out/
 # make test   the tests of every day; make test-all: all tests, with the browser's, and how much of the code they run
-# make test-transformers5   the library on the second line of transformers
+# make test-optimum   the library and its export on transformers 4.57, with optimum's exporter
 # make lint   format, lint, types, spelling; make format: put the format right
 # make docs   the documentation, in out/site
 # make screenshots  pictures of the demo page in docs/screenshots, from its browser tests
@@ -11,9 +11,9 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEV := .venv/$(BIN)
 DEMO := .venv-demo/$(BIN)
 DOCS := .venv-docs/$(BIN)
-DEV5 := .venv-transformers5/$(BIN)
+OPTIMUM := .venv-optimum/$(BIN)
 
-.PHONY: setup demo test test-all test-transformers5 lint format docs screenshots bench clean
+.PHONY: setup demo test test-all test-optimum lint format docs screenshots bench clean
 .NOTPARALLEL:
 
 setup: .venv/.ready
@@ -29,9 +29,8 @@ test: .venv/.ready
 test-all: .venv/.ready
 	$(DEV)/python -m pytest -n 2 --dist loadfile --cov --cov-report term:skip-covered tests
 
-# ONNX export needs the first line
-test-transformers5: .venv-transformers5/.ready
-	$(DEV5)/python -m pytest -n 2 --dist loadfile -m "not export and not slow and not browser and not timing" tests
+test-optimum: .venv-optimum/.ready
+	$(OPTIMUM)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not timing" tests
 
 lint: .venv/.ready
 	$(DEV)/ruff format --check .
@@ -59,7 +58,7 @@ bench: .venv/.ready
 	$(DEV)/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)
 
 clean:
-	rm -rf .venv .venv-demo .venv-docs .venv-transformers5 out dist
+	rm -rf .venv .venv-demo .venv-docs .venv-optimum out dist
 
 .venv/.ready: pyproject.toml constraints.txt
 	@echo "Setting up the development environment in .venv: torch and all tools, some minutes and gigabytes"
@@ -80,9 +79,9 @@ clean:
 	@$(DOCS)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
-.venv-transformers5/.ready: pyproject.toml constraints-transformers5.txt
-	@echo "Setting up the second environment in .venv-transformers5, some minutes and gigabytes"
-	$(PYTHON) -m venv .venv-transformers5
-	$(DEV5)/python -m pip install --quiet --constraint constraints-transformers5.txt torch
-	$(DEV5)/python -m pip install --quiet --constraint constraints-transformers5.txt --editable '.[training,test]'
+.venv-optimum/.ready: pyproject.toml constraints-optimum.txt
+	@echo "Setting up the second environment in .venv-optimum, some minutes and gigabytes"
+	$(PYTHON) -m venv .venv-optimum
+	$(OPTIMUM)/python -m pip install --quiet --constraint constraints-optimum.txt torch
+	$(OPTIMUM)/python -m pip install --quiet --constraint constraints-optimum.txt --editable '.[optimum,training,test]'
 	@touch $@

@@ -19,6 +19,8 @@ from students import mobilenet, student, tcn, teacher, whisper_teacher
 
 import wav2small
 from wav2small import Wav2SmallConfig, Wav2SmallError
+from wav2small.bundled import bundled_checkpoints
+from wav2small.checkpoint import load_checkpoint
 from wav2small.models.log_mel import LogMel
 from wav2small.provenance.provenance import Link, Provenance, write_provenance
 from wav2small_training.benchmarks.race import Contestant, race
@@ -113,11 +115,11 @@ def test_an_onnx_file_holds_no_names_or_paths_of_the_code_and_machine_that_made_
         assert not re.search(rb"/home/|/usr/|site-packages|\.py|torch", path.read_bytes())
 
 
-def test_all_onnx_files_have_the_documented_signature_and_opset_17(exported):
+def test_all_onnx_files_have_the_documented_signature_and_opset_18(exported):
     network, folder = exported
     for path in (folder / "onnx").iterdir():
         model = onnx.load(path)
-        assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+        assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 18)]
         assert model.ir_version == 8
         session = onnxruntime.InferenceSession(path)
         (values,), (logits, *further) = session.get_inputs(), session.get_outputs()
@@ -128,17 +130,28 @@ def test_all_onnx_files_have_the_documented_signature_and_opset_17(exported):
 
 
 def test_optimum_loads_the_onnx_files_of_a_checkpoint_folder(exported):
-    from optimum.onnxruntime import ORTModelForAudioClassification
-
+    runtime = pytest.importorskip("optimum.onnxruntime", reason="optimum needs the extra [optimum]")
     model, folder = exported
     audio = waveforms(2, 16000)
-    loaded = ORTModelForAudioClassification.from_pretrained(folder)
+    loaded = runtime.ORTModelForAudioClassification.from_pretrained(folder)
     expected = torch_predictions(model, audio)
     logits = loaded(input_values=torch.from_numpy(audio)).logits.numpy()
     np.testing.assert_allclose(logits, expected, atol=1e-4 * max(1, np.abs(expected).max()))
-    small = ORTModelForAudioClassification.from_pretrained(folder, file_name=Path(QUANTIZED).name)
+    small = runtime.ORTModelForAudioClassification.from_pretrained(folder, file_name=Path(QUANTIZED).name)
     logits = small(input_values=torch.from_numpy(audio)).logits.numpy()
     np.testing.assert_allclose(logits, onnx_predictions(folder / QUANTIZED, audio), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", bundled_checkpoints())
+def test_optimum_and_transformers_export_the_same_function_in_as_many_bytes(name, tmp_path):
+    """Each environment has one of the exporters: the file that ships is what both are compared with."""
+    shipped = bundled_checkpoints()[name]
+    exporting.export_onnx(load_checkpoint(shipped), tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size == pytest.approx((shipped / FLOAT).stat().st_size, rel=0.01)
+    for batch, samples in LENGTHS[:5]:
+        audio = waveforms(batch, samples)
+        expected = onnx_predictions(shipped / FLOAT, audio)
+        np.testing.assert_allclose(onnx_predictions(tmp_path / "model.onnx", audio), expected, atol=1e-6)
 
 
 @settings(deadline=None, max_examples=30)
@@ -254,7 +267,7 @@ def test_formulas_and_integers_are_evaluated_once_when_a_file_is_loaded(exported
 @pytest.mark.parametrize("kind", ["token", "gram"])
 def test_the_tuned_file_takes_at_most_0_85_times_as_long_as_the_untuned_one(kind, tmp_path):
     model = MODELS[kind]()
-    exporting.export_onnx(model, tmp_path / "straight.onnx", exporting.StraightOnnxConfig)
+    exporting.export_straight(model, tmp_path / "straight.onnx")
     exporting.export_onnx(model, tmp_path / "tuned.onnx")
     ratios = []
     for _ in range(8):  # other processes disturb: one undisturbed race is enough

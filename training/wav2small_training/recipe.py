@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from wav2small.models.adv import LEAST_SECONDS
 
@@ -236,6 +236,11 @@ class Validation(Entry):
     every: Count = 200
 
 
+def spelled(precision: object) -> object:
+    """The name of a precision; YAML reads a bare `no` as false."""
+    return "fp32" if precision in (False, "no") else precision
+
+
 class MixtureRecipe(Entry):
     """The mixture of a recipe: which clips there are to train on, and who labels them. Enough for `wav2small mix`.
 
@@ -253,7 +258,7 @@ class MixtureRecipe(Entry):
         seed: of order, crops, augmentation and the student's random weights.
         workers: processes a process of the training uses to decode and augment; 0 for none.
         max_bad_share: share of unreadable items above which the training stops.
-        precision: of the forward passes.
+        precision: of the forward passes of student and teacher, on any device; fp32 is also written no.
     """
 
     name: str
@@ -265,7 +270,12 @@ class MixtureRecipe(Entry):
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1
     max_bad_share: Share = 0.05
-    precision: Literal["no", "fp16", "bf16"] = "no"
+    precision: Annotated[Literal["fp32", "fp16", "bf16"], BeforeValidator(spelled)] = "fp32"
+
+    @property
+    def mixed_precision(self) -> str:
+        """The precision as accelerate spells it."""
+        return "no" if self.precision == "fp32" else self.precision
 
     @property
     def crop_range(self) -> tuple[float, float]:

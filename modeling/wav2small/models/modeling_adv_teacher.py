@@ -85,8 +85,11 @@ class TeacherMember(nn.Module):
             if waveform.shape[1] > self.encoder.most_samples:
                 raise ValueError(f"input_values has {waveform.shape[1]} samples: Whisper hears 30 s at most")
             waveform = waveform.float()
-            start = nn.functional.pad(waveform, (0, LEAST_SAMPLES))[:, :LEAST_SAMPLES]  # of a short clip: filled up
-            waveform = torch.cat([start, waveform[:, LEAST_SAMPLES:]], dim=1)
+            length = waveform.shape[1]
+            above = (length // LEAST_SAMPLES + 1) * LEAST_SAMPLES
+            short = LEAST_SAMPLES // above  # 1 or 0, by arithmetic: exporters follow no branch
+            filled = length + short * (LEAST_SAMPLES - length)
+            waveform = nn.functional.pad(waveform, (0, LEAST_SAMPLES))[:, :filled]
             samples = None if attention_mask is None else attention_mask.sum(dim=1).clamp(min=LEAST_SAMPLES)
             states, padding = self.encoder(waveform, samples)
             return [states[i - 1] for i in self.member.states], padding

@@ -36,12 +36,12 @@ def of_checkpoint(folder: Path, work: Path) -> list[Contestant]:
     weights = folder / "model.safetensors"
     if weights.is_file():
         found.append(Contestant(f"{name}: torch", load_torch, weights))
-    if weights.is_file() and importlib.util.find_spec("optimum"):
-        from ..exporters.export import StraightOnnxConfig, export_onnx
+    if weights.is_file() and importlib.util.find_spec("onnx"):
+        from ..exporters.export import export_straight
 
         model, path = load_checkpoint(folder), work / f"{name}.onnx"
         if model.config.model_type != FOLDED_ALONE:
-            export_onnx(model, path, StraightOnnxConfig)
+            export_straight(model, path)
             found.append(Contestant(f"{name}: ONNX, untuned", load_onnx, path))
     for file in sorted((folder / "onnx").glob("*.onnx"), key=lambda file: -file.stat().st_size):
         found.append(Contestant(f"{name}: {file.name}", load_onnx, file))
@@ -87,7 +87,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         contestants = [one for each in checkpoints or [BUNDLED] for one in of_checkpoint(each, work)]
-        if importlib.util.find_spec("optimum"):
+        if importlib.util.find_spec("onnx"):
             contestants += untrained_students(work)
         if importlib.util.find_spec("opensmile"):
             contestants.append(Contestant("openSMILE: eGeMAPSv02", load_opensmile))

@@ -1,6 +1,6 @@
 """Ways to quantize one model, side by side: bytes, agreement with float on test speech, time, memory.
 
-The ways of ONNX Runtime also quantize activations, by optimum's quantizer; ours quantize weights alone.
+The ways of ONNX Runtime also quantize activations, by its own quantizer; ours quantize weights alone.
 """
 
 import tempfile
@@ -11,9 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantizationMode
-from optimum.onnxruntime import ORTQuantizer
-from optimum.onnxruntime.configuration import CalibrationConfig, QuantizationConfig
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
 from rich.progress import track
 from transformers import PreTrainedModel
 
@@ -22,7 +27,7 @@ from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 
 from ..exporters import FOLDED_ALONE
-from ..exporters.export import StraightOnnxConfig, calibration_clips, export_onnx, silenced
+from ..exporters.export import calibration_clips, export_onnx, export_straight, silenced
 from ..exporters.quantize import adapt_all, correct_bias, eight_bit, float16, four_bit, predict_clips, with_codes
 from ..exporters.weights import nearest, weights
 from ..metrics import ccc
@@ -32,8 +37,7 @@ from .runtimes import load_onnx
 
 RUNS = 30
 OPERATORS = ["Conv", "Gemm", "MatMul", "MaxPool"]
-BINS = 2048  # of the histograms of percentile calibration; entropy calibration takes as many as it has codes
-CODES = 128
+PERCENTILE = 99.99
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def compare(model: PreTrainedModel, calibration: Sequence[np.ndarray], test_clip
         export_onnx(model, tuned)
         files = {"float, tuned": tuned}
         if model.config.model_type != FOLDED_ALONE:
-            export_onnx(model, straight, StraightOnnxConfig)
+            export_straight(model, straight)
             files["float, as torch writes it"] = straight
         for i, (method, make) in enumerate(track(WAYS.items(), "quantizing", transient=True)):
             files[method] = work / f"{i}.onnx"
@@ -136,7 +140,7 @@ def markdown(rows: Iterable[Row]) -> str:
     return grid(header, lines, numeric=True) + "\n"
 
 
-def by_optimum(
+def by_onnxruntime(
     model: onnx.ModelProto,
     clips: Sequence[np.ndarray],
     form: QuantFormat | None,
@@ -161,30 +165,35 @@ def by_optimum(
     if inner:
         nodes = [name for name in nodes if name not in (nodes[0], weights(model)[-1].node.name)]
     with tempfile.TemporaryDirectory() as folder, silenced():
-        path = Path(folder) / "model.onnx"
-        onnx.save(model, path)
-        quantizer = ORTQuantizer.from_pretrained(Path(folder), path.name)
-        ranges = None
-        if form is not None:
-            bins = CODES if method == CalibrationMethod.Entropy else BINS
-            config = CalibrationConfig(
-                "speech", "", "", len(clips), method, num_bins=bins, num_quantized_bins=CODES, percentile=99.99
-            )
-            data = [{"input_values": clip} for clip in clips]
-            ranges = quantizer.fit(data, config, str(Path(folder) / "calibration.onnx"), OPERATORS)
-        quantizer.quantize(
-            QuantizationConfig(
-                is_static=form is not None,
-                format=form or QuantFormat.QOperator,
-                mode=QuantizationMode.QLinearOps if form is not None else QuantizationMode.IntegerOps,
-                per_channel=per_channel and form is not None,
+        path = Path(folder) / "model_quantized.onnx"
+        if form is None:
+            quantize_dynamic(model, path, OPERATORS[:-1], nodes_to_quantize=nodes)
+        else:
+            quantize_static(
+                model,
+                path,
+                Speech(clips),
+                form,
+                OPERATORS,
+                per_channel,
+                activation_type=QuantType.QUInt8,
                 nodes_to_quantize=nodes,
-                operators_to_quantize=OPERATORS if form is not None else OPERATORS[:-1],
-            ),
-            folder,
-            calibration_tensors_range=ranges,
-        )
-        return onnx.load(Path(folder) / "model_quantized.onnx")
+                calibrate_method=method,
+                extra_options={"CalibPercentile": PERCENTILE} if method == CalibrationMethod.Percentile else {},
+            )
+        return onnx.load(path)
+
+
+class Speech(CalibrationDataReader):
+    """Waveforms (samples,) as ONNX Runtime reads them to calibrate."""
+
+    def __init__(self, clips: Sequence[np.ndarray]):
+        self.clips = iter(clips)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next clip, a batch of one; `None` after the last."""
+        clip = next(self.clips, None)
+        return None if clip is None else {"input_values": clip[None]}
 
 
 def round_to_nearest(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
@@ -200,13 +209,15 @@ def round_adaptively(model: onnx.ModelProto, clips: Sequence[np.ndarray]) -> onn
 
 QDQ, QOPERATOR = QuantFormat.QDQ, QuantFormat.QOperator
 WAYS: dict[str, Callable[[onnx.ModelProto, Sequence[np.ndarray]], onnx.ModelProto]] = {
-    "dynamic": lambda model, clips: by_optimum(model, clips, None),
-    "static QDQ, a scale a tensor, min-max": lambda model, clips: by_optimum(model, clips, QDQ, per_channel=False),
-    "static QDQ, a scale a channel, min-max": lambda model, clips: by_optimum(model, clips, QDQ),
-    "the same, percentile 99.99": lambda model, clips: by_optimum(model, clips, QDQ, CalibrationMethod.Percentile),
-    "the same, entropy": lambda model, clips: by_optimum(model, clips, QDQ, CalibrationMethod.Entropy),
-    "the same, min-max, without first and last layer": lambda model, clips: by_optimum(model, clips, QDQ, inner=True),
-    "static QOperator, a scale a channel, min-max": lambda model, clips: by_optimum(model, clips, QOPERATOR),
+    "dynamic": lambda model, clips: by_onnxruntime(model, clips, None),
+    "static QDQ, a scale a tensor, min-max": lambda model, clips: by_onnxruntime(model, clips, QDQ, per_channel=False),
+    "static QDQ, a scale a channel, min-max": lambda model, clips: by_onnxruntime(model, clips, QDQ),
+    "the same, percentile 99.99": lambda model, clips: by_onnxruntime(model, clips, QDQ, CalibrationMethod.Percentile),
+    "the same, entropy": lambda model, clips: by_onnxruntime(model, clips, QDQ, CalibrationMethod.Entropy),
+    "the same, min-max, without first and last layer": lambda model, clips: by_onnxruntime(
+        model, clips, QDQ, inner=True
+    ),
+    "static QOperator, a scale a channel, min-max": lambda model, clips: by_onnxruntime(model, clips, QOPERATOR),
     "weights float16": lambda model, clips: float16(model),
     "weights 8 bit, nearest": lambda model, clips: round_to_nearest(model, 8),
     "weights 8 bit, adaptive rounding: `model_quantized.onnx`": eight_bit,

@@ -76,9 +76,7 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
     nobody speaks in its corpus; `is_speech`, whether somebody does; `speech`, the share of the clip, or NaN; `source`,
     `id`; `skipped`, the bad items before it.
 
-    Each clip has `input_values` and `heard_values` (what the student and the teacher hear: (samples,) float32),
-    `source`, `id`, `target` ((3,) or None) and `skipped`, the count of bad items before it. What is drawn depends on
-    the seed and the count of draws alone.
+    What is drawn depends on the seed and the count of draws alone.
 
     Args:
         corpora: the sources.
@@ -229,10 +227,10 @@ def own_target(row: dict[str, Any], corpus: Corpus) -> np.ndarray | None:
 
 def pad_clips(clips: Sequence[np.ndarray], samples: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Put clips, each (up to `samples`,), into a batch: values and mask, both (batch, samples)."""
-    values, mask = torch.zeros(len(clips), samples), torch.zeros(len(clips), samples, dtype=torch.long)
+    values, mask = torch.zeros(len(clips), samples), torch.zeros(len(clips), samples, dtype=torch.bool)
     for i, clip in enumerate(clips):
         values[i, : len(clip)] = torch.from_numpy(clip)
-        mask[i, : len(clip)] = 1
+        mask[i, : len(clip)] = True
     return values, mask
 
 
@@ -240,25 +238,24 @@ def collate(clips: list[dict[str, Any]], samples: int) -> dict[str, Any]:
     """Pad clips to one batch.
 
     Returns:
-        `input_values` and `attention_mask` (batch, samples), `teacher_values` (batch, samples; what a teacher labels,
-        where that is not the same), `target` (batch, 3; NaN where it is not known), `speech` (batch,), the share of
-        speech or NaN, `is_speech` (batch,), `ids`, `skipped`.
+        `input_values` float32 and `attention_mask` bool, (batch, samples) both; `teacher_values` (batch, samples), what
+        a teacher labels, only where that is not the same; `target` (batch, 3; NaN where it is not known), `speech`
+        (batch,), the share of speech or NaN, `is_speech` (batch,), `ids`, `skipped`.
     """
     values, mask = pad_clips([clip["recordings"][0] for clip in clips], samples)
-    teacher_values = values
-    if any(clip["teacher_values"] is not None for clip in clips):
-        teacher_values, _ = pad_clips([clip["teacher_values"] for clip in clips], samples)
     target = torch.full((len(clips), len(LABELS)), torch.nan)
     for i, clip in enumerate(clips):
         if clip["target"] is not None:
             target[i] = torch.from_numpy(clip["target"])
-    return {
+    batch = {
         "input_values": values,
         "attention_mask": mask,
-        "teacher_values": teacher_values,
         "target": target,
         "speech": torch.tensor([clip["speech"] for clip in clips], dtype=torch.float32),
         "is_speech": torch.tensor([clip["is_speech"] for clip in clips]),
         "ids": [clip["id"] for clip in clips],
         "skipped": sum(clip["skipped"] for clip in clips),
     }
+    if any(clip["teacher_values"] is not None for clip in clips):
+        batch["teacher_values"], _ = pad_clips([clip["teacher_values"] for clip in clips], samples)
+    return batch

@@ -119,11 +119,11 @@ class RenderedClips:
         samples = min(self.longest, -(-int(self.lengths[chosen].max()) // PADDING_STEP) * PADDING_STEP)
         places, starts = chosen[self.rank :: self.world], starts[self.rank :: self.world]
         values = torch.zeros(len(places), samples, dtype=torch.int16)
-        mask = torch.zeros(len(places), samples, dtype=torch.long)
+        mask = torch.zeros(len(places), samples, dtype=torch.bool)
         for i, (place, start) in enumerate(zip(places, starts, strict=True)):
             length = self.lengths[place]
             values[i, :length] = torch.from_numpy(self.clips[place][start : start + length].copy())
-            mask[i, :length] = 1
+            mask[i, :length] = True
         return {
             "input_values": values.float() / FULL_SCALE,
             "attention_mask": mask,

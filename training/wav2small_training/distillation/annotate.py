@@ -6,8 +6,9 @@ accelerate launch -m wav2small_training.distillation.annotate RECIPE OUT [key=va
 
 import json
 import time
+import warnings
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ import typer
 from accelerate import Accelerator
 from datasets.distributed import split_dataset_by_node
 from pyarrow import parquet
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from wav2small.atomic import whole_file
 from wav2small.cli.command import run_command
@@ -71,13 +73,14 @@ def annotate(recipe: Recipe, out: Path) -> int:
     if recipe.teacher is None:
         raise Wav2SmallError("annotate needs a recipe with a teacher")
     origin = provenance.of_teacher_labels(recipe)
-    half = "bf16" if torch.cuda.is_available() and recipe.precision == "no" else recipe.precision
-    accelerator = Accelerator(mixed_precision=half)
+    accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
     keys = {corpus.model_dump_json(exclude={"weight"}): corpus for corpus in recipe.spoken_corpora}
     settings = {
         "teacher": recipe.teacher,
         "crop_seconds": recipe.crop_range[1],
+        "precision": recipe.precision,
         "processes": accelerator.num_processes,
+        "workers": recipe.workers,
         "corpora": [json.loads(key) for key in keys],
     }
     with accelerator.main_process_first():
@@ -106,37 +109,71 @@ def shards(
     corpus: Corpus, out: Path, number: int, recipe: Recipe, teacher: torch.nn.Module, accelerator: Accelerator
 ) -> Iterator[pa.Table]:
     """Yield the shards of one corpus for one process: those that are there, then the others, as they are written."""
-    rank, world = accelerator.process_index, accelerator.num_processes
-    rows = split_dataset_by_node(open_rows(corpus), rank, world)
-    paths = (out / f"{number:02}-{rank:03}-{i:06}.parquet" for i in count())
-    last: pa.Table | None = None
-    for path in paths:
-        if not path.is_file():
-            break
-        last = parquet.read_table(path)
-        yield last
-    if last is not None:
-        if last.schema.metadata[b"done"] == b"1":
-            return
-        rows.load_state_dict(json.loads(last.schema.metadata[b"position"]))
-    iterator = iter(rows)
+    chunks = Chunks(corpus, out, number, recipe, accelerator)
+    for path in chunks.written():
+        yield parquet.read_table(path)
     items = bad = 0
-    while True:
-        chunk = list(islice(iterator, CLIPS))
-        done = len(chunk) < CLIPS
-        windows, errors = cut(chunk, corpus, round(recipe.crop_range[1] * SAMPLING_RATE))
-        items, bad = items + len(chunk), bad + len(errors)
+    with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
+        warnings.simplefilter("ignore", UserWarning)
+        loader = StatefulDataLoader(chunks, batch_size=None, num_workers=recipe.workers, collate_fn=as_it_is)
+    for path, windows, errors, facts in loader:
+        items, bad = items + int(facts["clips"]), bad + len(errors)
         if bad > recipe.max_bad_share * max(items, FAIR_SAMPLE):
             raise Wav2SmallError(f"{bad} of {items} items of {corpus.source} are bad, the last of them: {errors[-1]}")
-        facts = {"clips": str(len(chunk)), "bad": str(len(errors)), "done": str(int(done))}
-        facts["position"] = json.dumps(rows.state_dict())
         table = label_windows(windows, corpus, recipe, teacher, accelerator).replace_schema_metadata(facts)
         with whole_file(path) as temporary:
             parquet.write_table(table, temporary)
         yield table
-        if done:
-            return
-        path = next(paths)
+
+
+class Chunks(torch.utils.data.IterableDataset[tuple[Path, list[dict[str, Any]], list[str], dict[str, str]]]):
+    """What the missing shards of a corpus are made from; worker processes decode it while the teacher is busy.
+
+    Each worker of each process has its own share of the clips, and its own shards. A chunk is the path of a shard, the
+    windows of its clips, what was bad, and the facts to keep beside them.
+    """
+
+    def __init__(self, corpus: Corpus, out: Path, number: int, recipe: Recipe, accelerator: Accelerator):
+        self.corpus, self.out, self.number = corpus, out, number
+        self.crop = round(recipe.crop_range[1] * SAMPLING_RATE)
+        workers = max(1, recipe.workers)
+        self.first, self.consumers = accelerator.process_index * workers, accelerator.num_processes * workers
+        self.shares = range(self.first, self.first + workers)  # of this process
+        self.clips = CLIPS
+
+    def path(self, share: int, i: int) -> Path:
+        """The path of a shard."""
+        return self.out / f"{self.number:02}-{share:03}-{i:06}.parquet"
+
+    def written(self) -> Iterator[Path]:
+        """The shards of this process that are there."""
+        for share in self.shares:
+            yield from takewhile(Path.is_file, (self.path(share, i) for i in count()))
+
+    def __iter__(self) -> Iterator[tuple[Path, list[dict[str, Any]], list[str], dict[str, str]]]:
+        worker = torch.utils.data.get_worker_info()
+        share = self.first + (worker.id if worker else 0)
+        rows = split_dataset_by_node(open_rows(self.corpus), share, self.consumers)
+        start = next(i for i in count() if not self.path(share, i).is_file())
+        if start:
+            last = parquet.read_metadata(self.path(share, start - 1)).metadata
+            if last[b"done"] == b"1":
+                return
+            rows.load_state_dict(json.loads(last[b"position"]))
+        iterator = iter(rows)
+        for i in count(start):
+            chunk = list(islice(iterator, self.clips))
+            done = len(chunk) < self.clips
+            windows, errors = cut(chunk, self.corpus, self.crop)
+            facts = {"clips": str(len(chunk)), "bad": str(len(errors)), "done": str(int(done))}
+            yield self.path(share, i), windows, errors, {**facts, "position": json.dumps(rows.state_dict())}
+            if done:
+                return
+
+
+def as_it_is(chunk: Any) -> Any:
+    """A chunk; by default a loader makes tensors of its arrays."""
+    return chunk
 
 
 def cut(chunk: list[dict[str, Any]], corpus: Corpus, crop: int) -> tuple[list[dict[str, Any]], list[str]]:

@@ -66,7 +66,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     """
     out = Path(recipe.output)
     origin = provenance.of_student(recipe)
-    accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
+    accelerator = Accelerator(mixed_precision=recipe.mixed_precision, log_with=recipe.trackers or None, project_dir=out)
     saved = prepare_run(out, recipe, resume, accelerator)
     set_seed(recipe.seed)  # the same student on every process
     student = make_student(recipe)
@@ -182,6 +182,7 @@ def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> S
             batch_size=recipe.batch // accelerator.num_processes,
             collate_fn=partial(collate, samples=round(recipe.crop_range[1] * SAMPLING_RATE)),
             num_workers=recipe.workers,
+            pin_memory=accelerator.device.type == "cuda",
         )
 
 

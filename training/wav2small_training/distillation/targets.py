@@ -38,7 +38,8 @@ class Targets:
         if self.teacher is None:
             return target
         with self.accelerator.autocast():
-            logits: torch.Tensor = self.teacher(batch["teacher_values"], batch["attention_mask"]).logits
+            values = batch.get("teacher_values", batch["input_values"])
+            logits: torch.Tensor = self.teacher(values, batch["attention_mask"]).logits
         return logits.float().masked_fill(~batch["is_speech"][:, None], torch.nan)
 
 
@@ -154,5 +155,6 @@ class ValidationSet:
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Move the tensors of a batch."""
-    return {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
+    """Move the tensors of a batch; from pinned memory, the device goes on with its work meanwhile."""
+    tensors = {key: value.to(device, non_blocking=True) for key, value in batch.items() if torch.is_tensor(value)}
+    return batch | tensors

@@ -1,7 +1,4 @@
-"""A model of ours -> ONNX, by optimum's exporter: raw PCM in, arousal, dominance and valence out, any batch and length.
-
-Importing this module registers our kinds of models with optimum.
-"""
+"""A model of ours -> ONNX: raw PCM in, arousal, dominance and valence out, any batch and length."""
 
 import io
 import logging
@@ -10,18 +7,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from optimum.exporters.onnx import OnnxConfig
-from optimum.exporters.onnx import export as optimum_export
-from optimum.exporters.onnx.model_patcher import ModelPatcher
-from optimum.exporters.tasks import TasksManager
-from optimum.utils import DummyAudioInputGenerator, NormalizedConfig
+from torch import nn
 from transformers import PreTrainedModel
 
 from wav2small.atomic import whole_file, whole_folder
@@ -30,82 +22,28 @@ from wav2small.hub import resolve_checkpoint
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
-from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, code_version, link_model, utc_now, write_provenance
 
 from ..data.provenance import corpus
 from ..recipe import Corpus
+from .exportable import Exportable
 from .fold import FOLDED, fold
 from .formulas import store_formulas
 from .onnx_graph import tidy
 from .parity import largest_difference, probe_batches, run_onnx
 from .quantize import eight_bit, float16, four_bit
 
-OPSET = 17  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 TOLERANCE = 1e-4  # between the predictions of the model and of the file
-TASK = "audio-classification"
 LOGITS, SPEECH = "logits", "speech"  # the outputs of a file; the second of a tcn_adv alone
 CLIPS, CLIP_SECONDS = 48, 3.0  # to calibrate on
 FLOAT, HALF, QUANTIZED, FOUR_BIT = (ONNX_FILES[kind] for kind in ("fp32", "fp16", "q8", "q4"))
 NOT_COPIED = ("onnx", "recipe.yaml", ".*")  # a recipe may name folders of this machine; the provenance has its hash
 
 
-class StraightOnnxConfig(OnnxConfig):
-    """The graph as torch writes it, to compare the tuned one with."""
-
-    DEFAULT_ONNX_OPSET = OPSET
-    ATOL_FOR_VALIDATION = TOLERANCE
-    NORMALIZED_CONFIG_CLASS = NormalizedConfig
-    DUMMY_INPUT_GENERATOR_CLASSES = (DummyAudioInputGenerator,)
-
-    @property
-    def inputs(self) -> dict[str, dict[int, str]]:
-        """`input_values`: float32 [batch, samples], PCM in -1..1."""
-        return {"input_values": {0: "batch", 1: "samples"}}
-
-    @property
-    def outputs(self) -> dict[str, dict[int, str]]:
-        """`logits`: float32 [batch, 3]: arousal, dominance, valence; where the model has it, `speech`: [batch, 1]."""
-        return {name: {0: "batch"} for name in output_names(self._config.model_type)}
-
-
 def output_names(model_type: str) -> tuple[str, ...]:
     """The outputs of a kind of model."""
     return (LOGITS, SPEECH) if model_type == "tcn_adv" else (LOGITS,)
-
-
-class FoldingPatcher(ModelPatcher):
-    """Replaces the forward pass of a student by that of its folded form while optimum exports it."""
-
-    def __init__(self, config: OnnxConfig, model: PreTrainedModel, model_kwargs: dict[str, Any] | None = None):
-        super().__init__(config, model, model_kwargs)
-        if model.config.model_type in FOLDED:
-            folded, names = fold(model), output_names(model.config.model_type)
-
-            @wraps(self.orig_forward)  # optimum reads the arguments of a model from its signature
-            def forward(input_values: torch.Tensor, *_: None) -> dict[str, torch.Tensor]:
-                outputs = folded(input_values)
-                return dict(zip(names, outputs if isinstance(outputs, tuple) else (outputs,), strict=True))
-
-            self.patched_forward = forward
-
-
-class AdvOnnxConfig(StraightOnnxConfig):
-    """The graph of the folded model, tidied: the file to publish."""
-
-    _MODEL_PATCHER = FoldingPatcher
-
-    def fix_dynamic_axes(self, model_path: Path, *args: Any, **kwargs: Any) -> None:
-        """Finish the file that was just written."""
-        super().fix_dynamic_axes(model_path, *args, **kwargs)
-        model = tidy(onnx.load(model_path))
-        store_formulas(model, self._config)
-        onnx.save(tidy(model), model_path)
-
-
-for kind in CLASSES:
-    TasksManager.create_register("onnx")(kind, TASK)(AdvOnnxConfig)
 
 
 def export(
@@ -197,21 +135,44 @@ def write_files(model: PreTrainedModel, folder: Path, clips: list[np.ndarray], d
                 onnx.save(makers[kind](graph), temporary)
 
 
-def export_onnx(model: PreTrainedModel, path: Path, config: type[OnnxConfig] = AdvOnnxConfig) -> None:
+def export_onnx(model: PreTrainedModel, path: Path) -> None:
     """Write `input_values` float32 [batch, samples] -> `logits` float32 [batch, 3], and check it against the model.
 
-    A temporal convolution network has a second output, `speech` float32 [batch, 1].
+    A student is folded first. A temporal convolution network has a second output, `speech` float32 [batch, 1].
 
     Args:
         model: a student or a teacher.
         path: of the ONNX file; its folder must exist.
-        config: the tuned graph, or [`StraightOnnxConfig`].
 
     Raises:
-        Wav2SmallError: if the file's predictions differ from the model's by more than 1e-4 at any length or batch.
+        Wav2SmallError: if the file's predictions differ from the model's by more than 1e-4 at any length or batch, or
+            the model's front end is not the one that its config describes.
     """
-    with whole_file(path) as temporary, silenced():
-        optimum_export(model, config(model.config, TASK), temporary)
+    network = fold(model) if model.config.model_type in FOLDED else model
+    graph = tidy(write_raw(model, network))
+    store_formulas(graph, model.config)
+    save_checked(tidy(graph), path, model)
+
+
+def export_straight(model: PreTrainedModel, path: Path) -> None:
+    """Write the graph as torch writes it, neither folded nor tidied, to compare the other with; as [`export_onnx`]."""
+    save_checked(write_raw(model, model), path, model)
+
+
+def write_raw(model: PreTrainedModel, network: nn.Module) -> onnx.ModelProto:
+    """The raw graph of a network that predicts what a model predicts, by optimum where it is installed."""
+    try:
+        from .by_optimum import raw_graph
+    except ModuleNotFoundError:
+        from .by_transformers import raw_graph
+    with silenced():
+        return raw_graph(Exportable(model.config, network, output_names(model.config.model_type)).eval())
+
+
+def save_checked(graph: onnx.ModelProto, path: Path, model: PreTrainedModel) -> None:
+    """Save a graph if it predicts what the model predicts."""
+    with whole_file(path) as temporary:
+        onnx.save(graph, temporary)
         check_parity(temporary, model)
 
 
@@ -228,13 +189,11 @@ def check_parity(path: Path, model: PreTrainedModel) -> None:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Suppress the remarks of the tracer, of optimum and of ONNX Runtime's calibration."""
-    logger = logging.getLogger("optimum")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Suppress the remarks of the exporters."""
+    logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(logging.NOTSET)

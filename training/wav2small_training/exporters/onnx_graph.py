@@ -11,6 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 PRODUCER = "wav2small"
+IR_VERSION = 8  # the first that has opset 18
 
 
 class Operators:
@@ -105,7 +106,7 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     return helper.make_model(
         helper.make_graph(nodes, PRODUCER, inputs, outputs, initializers),
         producer_name=PRODUCER,
-        ir_version=model.ir_version,
+        ir_version=IR_VERSION,
         opset_imports=used,
     )
 

@@ -1,0 +1,25 @@
+"""The raw graph of a network by the exporter of transformers 5, which goes through `torch.export`."""
+
+import onnx
+import onnx_ir
+import torch
+from torch.export import Dim
+from transformers.exporters import OnnxConfig, OnnxExporter
+
+from .exportable import BATCH, INPUT, LEAST_SAMPLES, MOST_SAMPLES, OPSET, SAMPLE_SHAPE, SAMPLES, Exportable
+
+
+def raw_graph(model: Exportable) -> onnx.ModelProto:
+    """Write a network as ONNX."""
+    config = OnnxConfig(
+        dynamic_shapes={INPUT: {0: Dim(BATCH, min=1), 1: Dim(SAMPLES, min=LEAST_SAMPLES, max=MOST_SAMPLES)}},
+        opset_version=OPSET,
+        prefer_deferred_runtime_asserts_over_guards=True,  # else what holds of the sample alone is an error
+    )
+    exported = OnnxExporter().export(model, {INPUT: torch.zeros(SAMPLE_SHAPE)}, config)
+    graph: onnx.ModelProto = onnx_ir.to_proto(exported.program)
+    axes = [value.type.tensor_type.shape.dim for value in (*graph.graph.input, *graph.graph.output)]
+    for dims in axes:
+        dims[0].dim_param = BATCH
+    axes[0][1].dim_param = SAMPLES  # torch calls it by a number
+    return graph
