@@ -182,3 +182,9 @@ def test_every_recipe_of_the_project_loads(path):
     text = path.read_text()
     load = load_head if "encoder:" in text else load_recipe if "output:" in text else load_mixture
     assert load(path).name
+
+
+@pytest.mark.parametrize("written_as", ["fp32", "no", "'no'", "false"])
+def test_full_precision_may_be_written_as_yaml_reads_it(tmp_path, written_as):
+    recipe = load_recipe(written(tmp_path, f"{GOOD}precision: {written_as}\n"))
+    assert recipe == load_recipe(written(tmp_path))

@@ -236,9 +236,9 @@ class Validation(Entry):
     every: Count = 200
 
 
-def spelled(precision: object) -> object:
+def as_accelerate_spells(precision: object) -> object:
     """The name of a precision; YAML reads a bare `no` as false."""
-    return "fp32" if precision in (False, "no") else precision
+    return "no" if precision in (False, "fp32") else precision
 
 
 class MixtureRecipe(Entry):
@@ -258,7 +258,8 @@ class MixtureRecipe(Entry):
         seed: of order, crops, augmentation and the student's random weights.
         workers: processes a process of the training uses to decode and augment; 0 for none.
         max_bad_share: share of unreadable items above which the training stops.
-        precision: of the forward passes of student and teacher, on any device; fp32 is also written no.
+        precision: of the forward passes of student and teacher, on any device: fp32, fp16 or bf16. A resolved
+            recipe says "no" for fp32, as accelerate does.
     """
 
     name: str
@@ -270,12 +271,7 @@ class MixtureRecipe(Entry):
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1
     max_bad_share: Share = 0.05
-    precision: Annotated[Literal["fp32", "fp16", "bf16"], BeforeValidator(spelled)] = "fp32"
-
-    @property
-    def mixed_precision(self) -> str:
-        """The precision as accelerate spells it."""
-        return "no" if self.precision == "fp32" else self.precision
+    precision: Annotated[Literal["no", "fp16", "bf16"], BeforeValidator(as_accelerate_spells)] = "no"
 
     @property
     def crop_range(self) -> tuple[float, float]:

@@ -73,7 +73,7 @@ def annotate(recipe: Recipe, out: Path) -> int:
     if recipe.teacher is None:
         raise Wav2SmallError("annotate needs a recipe with a teacher")
     origin = provenance.of_teacher_labels(recipe)
-    accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
+    accelerator = Accelerator(mixed_precision=recipe.precision)
     keys = {corpus.model_dump_json(exclude={"weight"}): corpus for corpus in recipe.spoken_corpora}
     settings = {
         "teacher": recipe.teacher,

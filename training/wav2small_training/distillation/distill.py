@@ -66,7 +66,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     """
     out = Path(recipe.output)
     origin = provenance.of_student(recipe)
-    accelerator = Accelerator(mixed_precision=recipe.mixed_precision, log_with=recipe.trackers or None, project_dir=out)
+    accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
     saved = prepare_run(out, recipe, resume, accelerator)
     set_seed(recipe.seed)  # the same student on every process
     student = make_student(recipe)

@@ -62,7 +62,7 @@ def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
     recipe = recipe.mixture  # how a student would train makes no difference
     origin = provenance.of_mixture(recipe)
     open_run(out / "recipe.yaml", recipe.to_yaml())
-    accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
+    accelerator = Accelerator(mixed_precision=recipe.precision)
     targets = Targets(recipe, accelerator)
     loader = make_loader(recipe, targets, accelerator)
     paths = (out / f"mixture-{i:05d}.parquet" for i in count())
