@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # this and the next before huggingface_hub is imported
@@ -12,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT.parent / "shared" / "speech"
@@ -47,11 +49,20 @@ def voice_like(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
     return (0.05 * tone * syllables + 0.001 * random.standard_normal(len(time))).astype(np.float32)
 
 
+def spoken(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
+    """Speech without pauses, from the example recordings, repeated if need be: (samples,) float32."""
+    files = sorted((ROOT / "examples").glob("*man_*.flac"))
+    clip, read_rate = soundfile.read(files[seed % len(files)], dtype="float32")
+    frames = clip[: len(clip) // 800 * 800].reshape(-1, 800)
+    voiced = soxr.resample(frames[np.abs(frames).max(axis=1) > 0.05].ravel(), read_rate, rate)
+    return np.resize(np.roll(voiced, -seed * rate // 4), int(seconds * rate))
+
+
 @pytest.fixture
 def wav(tmp_path: Path) -> Path:
     """A good recording of 1.5 s."""
     path = tmp_path / "good.wav"
-    soundfile.write(path, voice_like(1.5), RATE)
+    soundfile.write(path, spoken(1.5), RATE)
     return path
 
 
@@ -60,12 +71,14 @@ def write_card(folder: Path | str, licence: str) -> None:
     (Path(folder) / "README.md").write_text(f"---\nlicense: {licence}\n---\n# A model\n")
 
 
-def write_corpus(folder: Path, clips: int = 12, seconds: float = 0.8, bad: int = 0) -> Path:
-    """A folder of voice-like clips with a metadata.csv; every other clip is of the split `validation`."""
+def write_corpus(
+    folder: Path, clips: int = 12, seconds: float = 0.8, bad: int = 0, voice: Callable[..., np.ndarray] = voice_like
+) -> Path:
+    """A folder of clips with a metadata.csv; every other clip is of the split `validation`."""
     folder.mkdir(parents=True)
     lines = ["file_name,split,speaker"]
     for i in range(clips):
-        soundfile.write(folder / f"{i:03}.flac", voice_like(seconds + 0.1 * (i % 4), seed=i), RATE)
+        soundfile.write(folder / f"{i:03}.flac", voice(seconds + 0.1 * (i % 4), seed=i), RATE)
         lines.append(f"{i:03}.flac,{'validation' if i % 2 else 'train'},{i % 3}")
     for i in range(bad):
         (folder / f"bad{i}.flac").write_text("no audio")

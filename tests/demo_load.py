@@ -36,12 +36,12 @@ def predict_at_once(url: str, file: Path, people: int = PEOPLE) -> list[dict[str
 
 def main() -> None:
     """Measure the demo of this checkout, with 5 s of audio."""
-    from conftest import RATE, voice_like
+    from conftest import RATE, spoken
     from demo_server import Demo
 
     with tempfile.TemporaryDirectory() as folder, Demo(Path(folder)) as demo:
         file = Path(folder) / "speech.wav"
-        soundfile.write(file, voice_like(SECONDS), RATE)
+        soundfile.write(file, spoken(SECONDS), RATE)
         predict_at_once(demo.url, file, people=1)  # the first call is slower
         waited = sorted(one["waited"] for one in predict_at_once(demo.url, file))
     sys.stdout.write(

@@ -1,5 +1,6 @@
 """What every tab shows of a recording: its prediction, as a whole and over time."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from wav2small import Prediction, Predictor
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 
-from .recording import detect_speech, read
+from .recording import read
 
 MAX_UNCUT = 10.0  # s: a longer recording is predicted in windows, and their mean stands for the whole
 WINDOW = 5.0  # s, the length of the clips in training
@@ -22,7 +23,6 @@ class Analysis:
 
     Attributes:
         name: of the file.
-        heard: "speech", "no speech" or "silence".
         whole: prediction for the whole recording.
         windows: predictions over time, for a recording above 10 s; else empty.
         samples: (samples,) at 16 kHz.
@@ -30,7 +30,6 @@ class Analysis:
     """
 
     name: str
-    heard: str
     whole: Prediction
     windows: list[Prediction]
     samples: np.ndarray
@@ -42,13 +41,13 @@ class Analysis:
         return len(self.samples) / SAMPLING_RATE
 
     @property
-    def word(self) -> str:
-        """The affect word; where there is no speech, that; empty if the checkpoint has no words."""
-        return self.heard if self.heard != "speech" else self.whole.word or ""
+    def heard(self) -> str:
+        """What is heard: "speech", "no speech" or "silence"."""
+        return "speech" if self.whole.spoken else self.whole.word or ""
 
     def as_dict(self) -> dict[str, float | str | None]:
         """The prediction for the whole recording, ready for JSON."""
-        values = {label: round(getattr(self.whole, label), 4) for label in LABELS}
+        values = {label: rounded(getattr(self.whole, label)) for label in LABELS}
         times = {"seconds": round(self.seconds, 3), "milliseconds": round(self.milliseconds, 1)}
         return {"name": self.name, **values, "word": self.whole.word, "heard": self.heard, **times}
 
@@ -67,7 +66,12 @@ def analyse(predictor: Predictor, source: Any, name: str) -> Analysis:
     start = time.perf_counter()
     samples = read(source, name)
     whole, windows = predict(predictor, samples)
-    return Analysis(name, detect_speech(samples), whole, windows, samples, 1000 * (time.perf_counter() - start))
+    return Analysis(name, whole, windows, samples, 1000 * (time.perf_counter() - start))
+
+
+def rounded(value: float) -> float | None:
+    """A number for JSON, which has no NaN."""
+    return None if math.isnan(value) else round(value, 4)
 
 
 def predict(predictor: Predictor, samples: np.ndarray) -> tuple[Prediction, list[Prediction]]:

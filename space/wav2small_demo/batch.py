@@ -115,7 +115,7 @@ def render(outcomes: list[Outcome], predictor: Predictor) -> str:
     parts = []
     if analyses:
         rows = [(one.name, one.whole) for one in analyses]
-        points = [(one.name, one.whole) for one in analyses if one.heard == "speech"]
+        points = [(one.name, one.whole) for one in analyses if one.whole.spoken]
         content = base64.b64encode(formats.format_rows(rows, "csv")).decode()
         parts.append(
             f'<p class="verdict"><strong>{len(analyses)} predictions</strong></p>'
@@ -125,7 +125,12 @@ def render(outcomes: list[Outcome], predictor: Predictor) -> str:
         if points:
             parts.append(pictures.plane(points, predictor.words))
         table = [
-            (one.name, *(f"{getattr(one.whole, label):.2f}" for label in LABELS), one.word, f"{one.seconds:.1f}")
+            (
+                one.name,
+                *(pictures.number(getattr(one.whole, label)) for label in LABELS),
+                one.whole.word or "",
+                f"{one.seconds:.1f}",
+            )
             for one in analyses
         ]
         parts.append(pictures.table(["file", *LABELS, "word", "s"], table, "Predictions"))

@@ -14,7 +14,7 @@ from wav2small.bundled import bundled_checkpoints
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 
 from . import pictures
-from .analysis import Analysis, analyse, predict
+from .analysis import Analysis, analyse, predict, rounded
 from .models import Models
 from .recording import read
 from .uploads import uploaded
@@ -81,7 +81,7 @@ def compare(samples: np.ndarray, variants: list[str]) -> list[Row]:
             times.append(1000 * (time.perf_counter() - start))
             if windows:
                 break  # one run over many windows is stable enough
-        values = {label: round(getattr(whole, label), 4) for label in LABELS}
+        values = {label: rounded(getattr(whole, label)) for label in LABELS}
         size = predictor.file.stat().st_size
         rows.append({"model": variant, **values, "bytes": size, "milliseconds": round(median(times), 1)})
     return rows
@@ -93,7 +93,7 @@ def render_models(rows: list[Row], seconds: float) -> str:
     cells = [
         (
             row["model"],
-            *(f"{row[label]:.3f}" for label in LABELS),
+            *("–" if row[label] is None else f"{row[label]:.3f}" for label in LABELS),
             f"{row['bytes']:,}",
             f"{row['milliseconds']:.1f}",
         )
@@ -138,8 +138,8 @@ def render_recordings(pair: list[Analysis], predictor: Predictor) -> str:
     rows: list[tuple] = []
     for label in LABELS:
         a, b = getattr(first.whole, label), getattr(second.whole, label)
-        rows.append((label, f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}"))
-    rows.append(("word", first.word, second.word, ""))
+        rows.append((label, *map(pictures.number, (a, b)), pictures.number(b - a, "+.2f")))
+    rows.append(("word", first.whole.word or "", second.whole.word or "", ""))
     table = pictures.table(["", "1", "2", "difference"], rows, f"1: {first.name}, 2: {second.name}")
     plane = pictures.plane([(one.name, one.whole) for one in pair], predictor.words, numbered=True)
     players = "".join(

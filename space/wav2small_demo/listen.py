@@ -50,14 +50,14 @@ def render(analysis: Analysis, predictor: Predictor) -> str:
 def verdict(analysis: Analysis) -> str:
     """The prediction as a word and a sentence; or that there is no speech to judge."""
     if analysis.heard == "silence":
-        sentence = "The recording is too soft to judge; the numbers below mean nothing."
+        sentence = "Nothing can be heard in the recording."
     elif analysis.heard == "no speech":
-        sentence = "This is a steady sound, such as noise or a hum; the numbers below mean nothing."
+        sentence = "Nobody speaks in the recording, or too little of it is speech."
     elif analysis.whole.word is None:
         return ""
     else:
         sentence = analysis.whole.describe()
-    return f'<p class="verdict"><strong>{analysis.word}</strong>{sentence}</p>'
+    return f'<p class="verdict"><strong>{analysis.whole.word}</strong>{sentence}</p>'
 
 
 def predict_upload(models: Models, path: str | None, model: str) -> tuple[str, None]:

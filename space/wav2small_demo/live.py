@@ -12,7 +12,6 @@ from wav2small import Prediction, Predictor, Wav2SmallError
 
 from . import pictures
 from .models import Models
-from .recording import detect_speech
 from .uploads import uploaded
 
 HOP = 0.25  # s, from one block of the microphone to the next
@@ -48,9 +47,8 @@ def push(predictor: Predictor, session: Session, block: np.ndarray, rate: int) -
     session.seconds += len(block) / rate
     if len(session.recent) >= MIN_WINDOW * rate:
         prediction = predictor((session.recent, rate))
-        silent = prediction.silent or detect_speech(session.recent, rate) != "speech"
         now = session.seconds
-        session.predictions.append(replace(prediction, start=now, end=now, silent=silent))
+        session.predictions.append(replace(prediction, start=now, end=now))
     return session
 
 
@@ -59,11 +57,11 @@ def render(session: Session, predictor: Predictor) -> str:
     if not session.predictions:
         return EMPTY
     newest = session.predictions[-1]
-    word = "waiting for speech" if newest.silent else newest.word or ""
-    path = [("now", one) for one in session.predictions if not one.silent][-PATH_POINTS:] or [("now", newest)]
+    word = newest.word or "" if newest.spoken else "waiting for speech"
+    path = [("now", one) for one in session.predictions if one.spoken][-PATH_POINTS:]
     plane = pictures.plane(path, predictor.words, path=True)
     return (
-        f'<section class="result {"muted" if newest.silent else ""}" aria-label="live prediction">'
+        f'<section class="result {"" if newest.spoken else "muted"}" aria-label="live prediction">'
         f'<p class="verdict"><strong>{word}</strong></p>'
         f'<div class="pair">{pictures.gauges(newest, predictor.words)}{plane}</div>'
         f"{pictures.live_curves(session.predictions, session.seconds, SPAN)}</section>"

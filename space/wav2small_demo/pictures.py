@@ -3,6 +3,7 @@
 All colours come from page.css, for light and dark; each picture says in words what it shows.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -25,6 +26,11 @@ def message(text: str) -> str:
     return f'<p class="message" role="alert">{escape(text)}</p>'
 
 
+def number(value: float, form: str = ".2f") -> str:
+    """A number as text; a dash for NaN, where nobody speaks."""
+    return "–" if math.isnan(value) else f"{value:{form}}"
+
+
 def note(text: str) -> str:
     """A remark below a prediction."""
     return f'<p class="note">{escape(text)}</p>'
@@ -44,8 +50,8 @@ def _gauge(label: str, value: float, words: AffectWords | None) -> str:
         ordinary = f'<i class="ordinary" style="left:{_percent(left)};width:{_percent(right - left)}"></i>'
     return (
         f'<div class="gauge {label}" role="meter" aria-label="{label}" aria-valuemin="0" aria-valuemax="1" '
-        f'aria-valuenow="{_clip(value):.2f}" aria-valuetext="{value:.2f}, where 0 is {low} and 1 is {high}">'
-        f"<p><b>{label.capitalize()}</b><b>{value:.2f}</b></p>"
+        f'aria-valuenow="{_clip(value):.2f}" aria-valuetext="{number(value)}, where 0 is {low} and 1 is {high}">'
+        f"<p><b>{label.capitalize()}</b><b>{number(value)}</b></p>"
         f'<div class="track">{ordinary}<i class="bar" style="width:{_percent(value)}"></i></div>'
         f"<p><span>{low}</span><span>{high}</span></p></div>"
     )
@@ -57,16 +63,17 @@ def plane(
     """The arousal-valence plane with its regions and their affect words, and a point for each prediction.
 
     Args:
-        points: (name, prediction) pairs.
+        points: (name, prediction) pairs; those without speech have no place in the plane, but keep their number.
         words: thresholds of the checkpoint; without them the plane has no regions.
         numbered: the points show their number, from 1.
         path: the predictions follow each other: a line joins them, and only the last has a point.
     """
-    places = [(_x(one.valence), _y(one.arousal)) for _, one in points]
+    placed = [(i, name, one) for i, (name, one) in enumerate(points, 1) if one.spoken]
+    places = [(_x(one.valence), _y(one.arousal)) for _, _, one in placed]
     dots = []
-    for number, ((name, one), (x, y)) in enumerate(zip(points, places, strict=True), 1):
+    for (i, name, one), (x, y) in zip(placed, places, strict=True):
         title = _sentence(name, one) + (f", {one.word}" if one.word else "")
-        digit = f'<text x="{x:.1f}" y="{y + 4:.1f}">{number}</text>' if numbered else ""
+        digit = f'<text x="{x:.1f}" y="{y + 4:.1f}">{i}</text>' if numbered else ""
         radius = 9 if numbered or len(points) == 1 else 5
         dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
         dots.append(f'<g class="dot">{dot}{digit}<title>{escape(title)}</title></g>')
@@ -74,7 +81,7 @@ def plane(
     if path:
         line = f'<polyline class="path" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
         dots = dots[-1:]
-    spoken = "; ".join(_sentence(name, one) for name, one in points[:MAX_SPOKEN])
+    spoken = "; ".join(_sentence(name, one) for _, name, one in placed[:MAX_SPOKEN])
     return (
         f'<figure class="plane"><svg viewBox="0 0 {PLANE} {PLANE}" role="img" '
         f'aria-label="Plane of arousal and valence. {escape(spoken)}">{_regions(words)}{line}{"".join(dots)}</svg>'
@@ -145,21 +152,24 @@ def legend() -> str:
 
 
 def _curves(windows: Sequence[Prediction], start: float, end: float) -> str:
-    """A line for each of arousal, dominance and valence; it is interrupted by silence."""
+    """A line for each of arousal, dominance and valence; it is interrupted where nobody speaks."""
     lines = []
     for label in LABELS:
         steps, command = [], "M"  # of an SVG path: move, without drawing
         for window in windows:
-            if window.silent:
+            if not window.spoken:
                 command = "M"
                 continue
             x = 1000 * ((window.start + window.end) / 2 - start) / (end - start)
             steps.append(f"{command}{x:.1f},{100 - 100 * _clip(getattr(window, label)):.1f}")
             command = "L"  # draw a line
         lines.append(f'<path class="{label}" d="{"".join(steps)}"/>')
-    means = (f"{label} {np.mean([getattr(window, label) for window in windows]):.2f}" for label in LABELS if windows)
-    spoken = f"Arousal, dominance and valence over time; on average {', '.join(means)}"
-    return _svg("curves", spoken, '<path class="grid" d="M0,0H1000M0,50H1000M0,100H1000"/>' + "".join(lines))
+    spoken = np.array([window.as_array() for window in windows if window.spoken])
+    means = (
+        (f"{label} {mean:.2f}" for label, mean in zip(LABELS, spoken.mean(axis=0), strict=True)) if len(spoken) else ()
+    )
+    title = f"Arousal, dominance and valence over time; on average {', '.join(means)}"
+    return _svg("curves", title, '<path class="grid" d="M0,0H1000M0,50H1000M0,100H1000"/>' + "".join(lines))
 
 
 def _waveform(samples: np.ndarray) -> str:
@@ -178,7 +188,7 @@ def _svg(kind: str, spoken: str, content: str) -> str:
 def window_table(windows: Iterable[Prediction]) -> str:
     """Each window as a row."""
     rows = [
-        (f"{_clock(w.start)} to {_clock(w.end)}", *(f"{getattr(w, label):.2f}" for label in LABELS), w.word or "")
+        (f"{_clock(w.start)} to {_clock(w.end)}", *(number(getattr(w, label)) for label in LABELS), w.word or "")
         for w in windows
     ]
     return table(["time", *LABELS, "word"], rows)

@@ -1,4 +1,4 @@
-"""A recording: read within the limits of the demo, and checked for speech."""
+"""A recording: read within the limits of the demo."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,6 @@ from wav2small.models import audio
 from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
 
 MAX_BYTES = 50 * 2**20
-SILENCE_DB = -60  # relative to full scale; every microphone's own noise is louder
-MIN_RANGE_DB = 6  # between loud and soft moments: pink noise has 4, speech more than 10, because it has pauses
 
 
 def read(source: Any, name: str) -> np.ndarray:
@@ -40,19 +38,3 @@ def read(source: Any, name: str) -> np.ndarray:
 def too_large(name: str) -> Wav2SmallError:
     """The error for a file above the limit."""
     return Wav2SmallError(f"{name} is larger than {MAX_BYTES // 2**20} MB: cut it, or save it as OGG or MP3")
-
-
-def detect_speech(samples: np.ndarray, rate: int = SAMPLING_RATE) -> str:
-    """Tell "speech", "no speech" (a steady sound) and "silence" apart, by level alone.
-
-    Args:
-        samples: (samples,), at least 25 ms; the level is measured in frames of that length.
-        rate: of the samples, in Hz.
-    """
-    size = rate // 40
-    frames = samples[: len(samples) // size * size].reshape(-1, size)
-    level = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
-    soft, loud = np.percentile(level, [10, 95])
-    if loud < SILENCE_DB:
-        return "silence"
-    return "no speech" if loud - soft < MIN_RANGE_DB else "speech"

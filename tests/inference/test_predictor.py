@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, voice_like
+from conftest import RATE, spoken
 
 import wav2small
 from wav2small import Prediction, Wav2SmallError
@@ -31,11 +31,11 @@ def same(one: Prediction, other: Prediction, tolerance: float = 1e-5) -> None:
 @pytest.mark.parametrize("name", bundled_checkpoints())
 @pytest.mark.parametrize("samples", [1600, 1601, 12345, 80000, 960000])
 def test_a_bundled_onnx_file_predicts_what_the_model_predicts(name, samples):
-    waveform = np.tile(voice_like(5, seed=samples), 12)[:samples]
+    waveform = np.tile(spoken(5, seed=samples), 12)[:samples]
     model, predictor = load_checkpoint(name), wav2small.load(name)
     with torch.no_grad():
         expected = model(torch.from_numpy(waveform)[None]).logits[0].numpy()
-    np.testing.assert_allclose(predictor((waveform, RATE)).as_array(), expected, atol=1e-4)
+    np.testing.assert_allclose(predictor.logits((waveform, RATE)), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("q8", 0.02), ("q4", 0.1)])
@@ -67,8 +67,9 @@ def test_a_prediction_converts_to_a_dict_and_an_array(predictor, wav):
         "valence": prediction.valence,
         "start": 0.0,
         "end": 1.5,
-        "silent": False,
+        "speech": prediction.speech,
         "word": prediction.word,
+        "uncertain": False,
     }
 
 
@@ -79,7 +80,7 @@ def test_every_kind_of_source_gives_the_same_prediction(predictor, wav):
 
 
 def test_a_list_of_clips_gives_their_predictions_in_order(predictor):
-    clips = [(voice_like(seconds, seed=i), RATE) for i, seconds in enumerate([1, 2, 1, 0.5, 2, 1] * 4)]
+    clips = [(spoken(seconds, seed=i), RATE) for i, seconds in enumerate([1, 2, 1, 0.5, 2, 1] * 4)]
     predictions = predictor(clips)
     assert len(predictions) == len(clips)
     for clip, prediction in zip(clips, predictions, strict=True):
@@ -88,34 +89,86 @@ def test_a_list_of_clips_gives_their_predictions_in_order(predictor):
 
 
 def test_threads_that_share_a_predictor_get_the_predictions_of_their_own_clips(predictor):
-    clips = [(voice_like(1 + i / 10, seed=i), RATE) for i in range(12)]
+    clips = [(spoken(1 + i / 10, seed=i), RATE) for i in range(12)]
     with ThreadPoolExecutor(4) as pool:
         predictions = list(pool.map(predictor, clips))
     for clip, prediction in zip(clips, predictions, strict=True):
         same(predictor(clip), prediction)
 
 
-def test_digital_silence_is_marked_as_silent(predictor):
+def test_silence_and_noise_have_a_word_and_no_numbers(predictor, examples):
     dither = np.random.default_rng(0).choice([-1, 0, 1], RATE) / 32768
     for quiet in (np.zeros(RATE), np.full(RATE, 0.25), dither):
         prediction = predictor((quiet, RATE))
-        assert prediction.silent and np.isfinite(prediction.as_array()).all()
-    assert not predictor((voice_like(1) / 100, RATE)).silent
+        assert (prediction.word, prediction.speech) == ("silence", 0) and np.isnan(prediction.as_array()).all()
+        assert prediction.as_dict()["valence"] is None and not prediction.spoken
+    noise = predictor(examples / "rain_esc10.flac")
+    assert noise.word == "no speech" and noise.speech < 0.1 and np.isnan(noise.as_array()).all()
+    assert noise.describe() == "Nobody speaks in the recording."
+    assert predictor((spoken(1) / 100, RATE)).spoken, "a quiet voice is a voice"
+
+
+def test_real_noises_rarely_get_an_emotion_word(predictor, speech):
+    files = sorted((speech / "noise").glob("*.flac"))
+    assert sum(one.spoken for one in predictor(files)) < 0.05 * len(files)
+
+
+def write_network_of_level(folder):
+    """A checkpoint whose network has the mean of the magnitudes as its share of speech, and .5 three times."""
+    onnx = pytest.importorskip("onnx", reason="the extra [export] is not installed")
+    from onnx import TensorProto, helper
+
+    (folder / "onnx").mkdir(parents=True)
+    shutil.copy(BUNDLED / "config.json", folder)
+    half = helper.make_tensor("half", TensorProto.FLOAT, [1, 3], [0.5] * 3)
+    nodes = [
+        helper.make_node("Abs", ["input_values"], ["size"]),
+        helper.make_node("ReduceMean", ["size"], ["speech"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["speech", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "half"], ["logits"]),
+    ]
+    zero = helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])
+    inputs = [helper.make_tensor_value_info("input_values", TensorProto.FLOAT, ["batch", "samples"])]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        for name, size in (("logits", 3), ("speech", 1))
+    ]
+    graph = helper.make_graph(nodes, "level", inputs, outputs, [half, zero])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+        folder / "onnx" / "model.onnx",
+    )
+    return folder
+
+
+def test_a_network_that_predicts_speech_needs_no_detector(tmp_path, monkeypatch):
+    checkpoint = write_network_of_level(tmp_path / "network")
+    predictor = wav2small.load(checkpoint)
+    monkeypatch.setattr(predictor, "_detect", None)
+    loud, quiet = predictor([(np.full(RATE, 0.5) * np.sign(np.sin(np.arange(RATE))), RATE), (0.01 * spoken(1), RATE)])
+    assert loud.speech == pytest.approx(0.5, abs=0.01) and loud.as_array() == pytest.approx([0.5] * 3, abs=0.01)
+    assert quiet.speech < 0.1 and quiet.word == "no speech"
+
+
+def test_less_than_half_a_second_of_speech_is_uncertain(predictor):
+    assert predictor((spoken(0.4), RATE)).uncertain
+    assert not predictor((spoken(2), RATE)).uncertain
+    assert str(predictor((spoken(0.4), RATE))).endswith("uncertain")
 
 
 def test_a_clip_that_is_too_short_or_too_long_is_an_error_that_names_it(predictor, tmp_path):
     path = tmp_path / "blink.wav"
-    soundfile.write(path, voice_like(0.099), RATE)
+    soundfile.write(path, spoken(0.099), RATE)
     for call in (predictor, predictor.timeline):
         with pytest.raises(Wav2SmallError, match=r"blink.wav is 0.099 s long: at least 0.1 s"):
             call(path)
     with pytest.raises(Wav2SmallError, match="longer than 10 minutes: cut it or predict a timeline"):
         predictor((np.zeros(601 * 8000, np.int16), 8000))
-    assert predictor((voice_like(0.1), RATE)).end == pytest.approx(0.1)
+    assert predictor((spoken(0.1), RATE)).end == pytest.approx(0.1)
 
 
 def test_a_timeline_holds_the_predictions_of_its_windows(predictor):
-    waveform = voice_like(9.3)
+    waveform = spoken(9.3)
     rows = predictor.timeline((waveform, RATE), window=3, hop=2)
     assert [(row.start, row.end) for row in rows] == [(0, 3), (2, 5), (4, 7), (6, 9), (6.3, 9.3)]
     for row in rows:
@@ -123,28 +176,28 @@ def test_a_timeline_holds_the_predictions_of_its_windows(predictor):
 
 
 def test_the_mean_of_a_timeline_leaves_silent_windows_out_and_has_the_word_of_the_mean(predictor):
-    clip = np.concatenate([voice_like(4), np.zeros(2 * RATE, np.float32)])
+    clip = np.concatenate([spoken(4), np.zeros(2 * RATE, np.float32)])
     windows = predictor.timeline((clip, RATE), window=2, hop=2)
     mean = predictor.mean(windows)
-    assert [window.silent for window in windows] == [False, False, True]
+    assert [window.spoken for window in windows] == [True, True, False]
     np.testing.assert_allclose(mean.as_array(), (windows[0].as_array() + windows[1].as_array()) / 2, atol=1e-6)
-    assert (mean.start, mean.end, mean.silent) == (0, 6, False)
+    assert (mean.start, mean.end, mean.spoken) == (0, 6, True)
     assert mean.word == predictor.words(mean.arousal, mean.valence)
     silent = predictor.mean(windows[2:])
-    assert silent.silent and silent.word == "silence"
+    assert not silent.spoken and silent.word == "silence"
     with pytest.raises(Wav2SmallError, match="at least one window"):
         predictor.mean([])
 
 
 def test_audio_shorter_than_a_window_has_a_timeline_of_one_row(predictor):
-    clip = (voice_like(1.2), RATE)
+    clip = (spoken(1.2), RATE)
     (row,) = predictor.timeline(clip)
     assert row == predictor(clip)
 
 
 @pytest.mark.parametrize("block", [160, 4800, 100000])
 def test_a_stream_gives_the_predictions_of_a_timeline(predictor, block):
-    waveform = voice_like(7.1)
+    waveform = spoken(7.1)
     stream = predictor.stream(window=2, hop=0.5)
     rows = [row for i in range(0, len(waveform), block) for row in stream.push(waveform[i : i + block])]
     assert rows, "a stream predicts before it ends"
@@ -156,7 +209,7 @@ def test_a_stream_gives_the_predictions_of_a_timeline(predictor, block):
 
 
 def test_a_stream_of_another_rate_gives_the_predictions_of_the_file(predictor):
-    waveform = voice_like(4, rate=48000)
+    waveform = spoken(4, rate=48000)
     stream = predictor.stream(window=2, hop=1, sampling_rate=48000)
     rows = [row for i in range(0, len(waveform), 4800) for row in stream.push(waveform[i : i + 4800])] + stream.flush()
     expected = predictor.timeline((waveform, 48000), window=2, hop=1)
@@ -169,7 +222,7 @@ def test_a_stream_of_another_rate_gives_the_predictions_of_the_file(predictor):
 def test_a_wrong_window_or_hop_is_an_error_that_names_it(predictor, setting):
     (name,) = setting
     with pytest.raises(Wav2SmallError, match=f"{name}="):
-        predictor.timeline((voice_like(1), RATE), **setting)
+        predictor.timeline((spoken(1), RATE), **setting)
 
 
 MEMORY = """
@@ -186,7 +239,7 @@ def test_memory_does_not_grow_with_the_length_of_a_timeline(tmp_path):
         path = tmp_path / f"{minutes}.wav"
         with soundfile.SoundFile(path, "w", RATE, 1) as file:
             for i in range(minutes):
-                file.write(np.tile(voice_like(5, seed=i), 12))
+                file.write(np.tile(spoken(5, seed=i), 12))
         done = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout))
     whole_file_mb = 20 * 60 * RATE * 4 / 2**20

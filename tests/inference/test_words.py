@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, voice_like, write_corpus
+from conftest import RATE, spoken, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback.hub import LoopbackHub
@@ -109,8 +109,7 @@ def test_a_checkpoint_without_a_words_file_predicts_without_words(checkpoint, wa
     (checkpoint / WORDS_FILE).unlink()
     predictor = wav2small.load(checkpoint)
     assert predictor.words is None
-    for source in (wav, examples / "silence.flac"):
-        assert predictor(source).word is None
+    assert predictor(wav).word is None and predictor(examples / "silence.flac").word == "silence"
     with pytest.raises(Wav2SmallError, match="wav2small calibrate"):
         predictor(wav).describe()
     output = CliRunner().invoke(app, ["predict", str(wav), "--model", str(checkpoint), "--format", "csv"]).output
@@ -130,14 +129,14 @@ def test_all_files_of_a_checkpoint_share_its_words(dtype, wav):
 def test_silence_is_called_silence_over_time_too(examples):
     predictor = wav2small.load()
     assert predictor(examples / "silence.flac").word == "silence"
-    loud, quiet = voice_like(2), np.zeros(2 * RATE, np.float32)
+    loud, quiet = spoken(2), np.zeros(2 * RATE, np.float32)
     words = [row.word for row in predictor.timeline((np.concatenate([loud, quiet]), RATE), window=1.0, hop=1.0)]
     assert words[2:] == ["silence"] * 2 and set(words[:2]) <= set(WORDS)
 
 
 def test_every_word_makes_its_own_sentence_that_says_its_levels():
-    sentences = {word: word_sentence(word) for word in [*WORDS, "silence"]}
-    assert len(set(sentences.values())) == 10
+    sentences = {word: word_sentence(word) for word in [*WORDS, "silence", "no speech"]}
+    assert len(set(sentences.values())) == 11
     assert sentences["tense"].startswith("The voice sounds tense (arousal high, valence low")
     assert sentences[UNSURE].startswith("Nothing stands out")
     assert wav2small.load()((np.zeros(RATE, np.float32), RATE)).describe() == sentences["silence"]
@@ -165,7 +164,7 @@ def test_a_plot_names_the_regions(wav, tmp_path):
 
 
 def test_calibration_takes_the_tenth_and_the_ninetieth_percentile(checkpoint, tmp_path):
-    folder = write_corpus(tmp_path / "readers", clips=30)  # shorter than every crop
+    folder = write_corpus(tmp_path / "readers", clips=30, voice=spoken)  # shorter than every crop
     predictor = wav2small.load(checkpoint)
     predictions = np.array([predictor(path).as_array() for path in sorted(folder.glob("*.flac"))])
     calibrate(checkpoint, [folder], [])
@@ -183,7 +182,7 @@ def test_calibration_takes_the_tenth_and_the_ninetieth_percentile(checkpoint, tm
 def test_each_folder_counts_the_same_whatever_its_size(few, many):
     def predictions(first: float, clips: int) -> FolderPredictions:
         values = np.linspace(first, first + 1, clips)
-        return FolderPredictions(Path("voices"), [Prediction(x, 0, x, 0, 1, False) for x in values], [""] * clips)
+        return FolderPredictions(Path("voices"), [Prediction(x, 0, x, 0, 1) for x in values], [""] * clips)
 
     words = measure_thresholds(
         [predictions(0, few), predictions(2, many)]
@@ -192,11 +191,11 @@ def test_each_folder_counts_the_same_whatever_its_size(few, many):
 
 
 def test_calibrate_prints_the_share_of_each_word_by_folder_and_emotion(checkpoint, tmp_path):
-    readers = write_corpus(tmp_path / "readers", clips=20)
+    readers = write_corpus(tmp_path / "readers", clips=20, voice=spoken)
     actors = tmp_path / "actors"
     actors.mkdir()
-    soundfile.write(actors / "a.wav", voice_like(2), RATE)
-    soundfile.write(actors / "b.wav", voice_like(7, seed=1), RATE)
+    soundfile.write(actors / "a.wav", spoken(2), RATE)
+    soundfile.write(actors / "b.wav", spoken(7, seed=1), RATE)
     soundfile.write(actors / "silent.wav", np.zeros(RATE), RATE)
     (actors / "metadata.csv").write_text("file_name,emotion\na.wav,anger\nb.wav,joy\nsilent.wav,joy\n")
     result = CliRunner().invoke(app, ["calibrate", str(checkpoint), str(readers), "--check", str(actors)])
@@ -209,9 +208,9 @@ def test_calibrate_prints_the_share_of_each_word_by_folder_and_emotion(checkpoin
 
 
 def test_a_calibration_that_fails_is_an_error_and_changes_nothing(checkpoint, tmp_path, capsys):
-    few, before = write_corpus(tmp_path / "few", clips=4), (checkpoint / WORDS_FILE).read_bytes()
+    few, before = write_corpus(tmp_path / "few", clips=4, voice=spoken), (checkpoint / WORDS_FILE).read_bytes()
     for arguments, told in (
-        ([checkpoint, few], "few holds 4 clips with sound: at least 20 are needed"),
+        ([checkpoint, few], "few holds 4 clips with speech: at least 20 are needed"),
         ([tmp_path / "none", few], "none is not a folder: calibrate a local checkpoint"),
         ([few, few], "few has no config.json: it is not a complete checkpoint"),
     ):

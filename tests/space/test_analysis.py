@@ -6,14 +6,13 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, voice_like
+from conftest import RATE, spoken
 
 pytest.importorskip("gradio", reason="the demo needs the extra [space]")
 
 import wav2small
 from wav2small import Wav2SmallError
 from wav2small.bundled import BUNDLED, DEFAULT
-from wav2small.models.audio import SUFFIXES
 from wav2small_demo import analysis, compare, listen, live, models, recording
 
 
@@ -36,31 +35,32 @@ def test_a_longer_recording_has_the_mean_of_the_librarys_timeline(predictor, exa
 
 
 def test_silence_takes_no_part_in_the_mean_of_a_long_recording(predictor):
-    samples = voice_like(11)
+    samples = spoken(11)
     whole, _ = analysis.predict(predictor, samples)
     with_pause, windows = analysis.predict(predictor, np.concatenate([samples, np.zeros(20 * RATE, np.float32)]))
-    audible = [window for window in windows if not window.silent]
+    audible = [window for window in windows if window.spoken]
     assert len(audible) < len(windows)
     expected = np.mean([window.as_array() for window in audible], axis=0)
     assert with_pause.as_array() == pytest.approx(expected, abs=1e-5)
-    assert not with_pause.silent and whole.end < with_pause.end
+    assert with_pause.spoken and whole.end < with_pause.end
 
 
 def test_ten_minutes_have_at_most_120_windows(predictor):
-    whole, windows = analysis.predict(predictor, np.tile(voice_like(20), 30))
+    whole, windows = analysis.predict(predictor, np.tile(spoken(20), 30))
     assert 100 <= len(windows) <= analysis.MAX_WINDOWS
     assert whole.end == pytest.approx(600, abs=0.1)
 
 
-def test_silence_and_steady_noise_are_told_from_speech(examples):
-    expected = {"silence": "silence", "rain_esc10": "no speech", "woman_libri1183": "speech"}
-    found = {name: recording.detect_speech(recording.read(examples / f"{name}.flac", name)) for name in expected}
-    assert found == expected
-
-
-def test_recordings_of_real_speakers_are_detected_as_speech(speech):
-    files = sorted(file for file in (speech / "emodb").rglob("*.*") if file.suffix in SUFFIXES)[::40]
-    assert {recording.detect_speech(recording.read(file, file.name)) for file in files} == {"speech"}
+def test_silence_and_steady_noise_are_told_from_speech(predictor, examples):
+    found = {
+        name: analysis.analyse(predictor, examples / f"{name}.flac", name) for name in ("silence", "rain_esc10", "woman_libri1183")
+    }
+    assert {name: one.heard for name, one in found.items()} == {
+        "silence": "silence",
+        "rain_esc10": "no speech",
+        "woman_libri1183": "speech",
+    }
+    assert found["rain_esc10"].as_dict()["arousal"] is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_recording_outside_the_limits_is_refused(tmp_path, name, samples, rate
 
 
 def test_ten_minutes_of_live_audio_keep_3_s_of_sound_and_30_s_of_predictions(predictor):
-    block = voice_like(2 * live.HOP)
+    block = spoken(2 * live.HOP)
     session = live.Session()
     for _ in range(int(600 / (2 * live.HOP))):
         session = live.push(predictor, session, block, RATE)
@@ -106,7 +106,7 @@ def test_ten_minutes_of_live_audio_keep_3_s_of_sound_and_30_s_of_predictions(pre
 
 
 def test_a_live_prediction_is_that_of_the_last_3_s(predictor):
-    samples = voice_like(5)
+    samples = spoken(5)
     session = live.Session()
     for block in np.split(samples, 20):
         session = live.push(predictor, session, block, RATE)
@@ -115,8 +115,8 @@ def test_a_live_prediction_is_that_of_the_last_3_s(predictor):
 
 
 def test_a_microphone_with_another_rate_starts_a_new_session(predictor):
-    session = live.push(predictor, live.Session(), voice_like(1), RATE)
-    session = live.push(predictor, session, voice_like(1, rate=48000), 48000)
+    session = live.push(predictor, live.Session(), spoken(1), RATE)
+    session = live.push(predictor, session, spoken(1, rate=48000), 48000)
     assert (session.rate, session.seconds, len(session.predictions)) == (48000, 1, 1)
 
 

@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as Xml
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ WORDS = wav2small.load().words
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-2, 3), min_size=3, max_size=3), st.text(max_size=20))
 def test_pictures_stay_inside_their_frame_and_names_of_files_stay_text(values, name):
-    prediction = Prediction(*values, start=0.0, end=1.0, silent=False, word="calm")
+    prediction = Prediction(*values, start=0.0, end=1.0, word="calm")
     name = "".join(letter for letter in name if letter.isprintable())
     plane = Xml.fromstring(pictures.plane([(name + "<b>", prediction)], WORDS))
     (circle,) = plane.iter("circle")
@@ -31,7 +32,7 @@ def test_pictures_stay_inside_their_frame_and_names_of_files_stay_text(values, n
 
 
 def test_every_affect_word_stands_in_the_region_of_the_plane_where_predictions_have_it():
-    plane = Xml.fromstring(pictures.plane([("", Prediction(0.5, 0.5, 0.5, 0, 1, False))], WORDS))
+    plane = Xml.fromstring(pictures.plane([("", Prediction(0.5, 0.5, 0.5, 0, 1))], WORDS))
     areas = list(plane.iter("rect"))
     labels = [text.text for text in plane.iter("text")]
     assert len(areas) == len(labels) == 9
@@ -42,7 +43,7 @@ def test_every_affect_word_stands_in_the_region_of_the_plane_where_predictions_h
 
 
 def test_curves_are_interrupted_by_silence():
-    windows = [Prediction(0.5, 0.5, 0.5, i, i + 1, silent=i == 2) for i in range(5)]
+    windows = [Prediction(*[np.nan if i == 2 else 0.5] * 3, i, i + 1) for i in range(5)]
     live = Xml.fromstring(pictures.live_curves(windows, end=5, span=5))
     curve = next(path.get("d") for path in live.iter("path") if path.get("class") == "arousal")
     assert [letter for letter in curve if letter.isalpha()] == ["M", "L", "M", "L"]

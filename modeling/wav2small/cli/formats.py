@@ -5,10 +5,9 @@ import io
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..inference.prediction import Prediction
-from ..inference.words import SILENCE
 from ..models.errors import Wav2SmallError
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "csv", "parquet"]
 Row = tuple[str, Prediction]  # (file, prediction)
-COLUMNS = ["file", *(field.name for field in fields(Prediction))]
+COLUMNS = ["file", *(field.name for field in fields(Prediction)), "uncertain"]
 
 
 def guess_format(path: Path) -> Format:
@@ -53,9 +52,9 @@ def format_rows(rows: list[Row], kind: Format, width: int | None = None) -> byte
 
 
 def rows_table(rows: list[Row]) -> "Table":
-    """A table for the terminal, numbers to two digits; silent rows are grey.
+    """A table for the terminal, numbers to two digits; rows without speech are grey and have dashes.
 
-    The word of a silent row is "silence" even where the checkpoint has no affect words.
+    A word in brackets is uncertain: it rests on less than .5 s of speech.
     """
     from rich.table import Table
 
@@ -65,13 +64,13 @@ def rows_table(rows: list[Row]) -> "Table":
         result.add_column(column, justify="right", no_wrap=True)
     result.add_column("word", no_wrap=True)
     for file, row in rows:
-        numbers = (f"{row.arousal:.2f}", f"{row.dominance:.2f}", f"{row.valence:.2f}")
-        word = row.word or (SILENCE if row.silent else "")
-        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, word, style="dim" if row.silent else None)
+        numbers = [f"{value:.2f}" if row.spoken else "-" for value in row.as_array()]
+        word = f"({row.word or 'uncertain'})" if row.spoken and row.uncertain else row.word or ""
+        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, word, style=None if row.spoken else "dim")
     return result
 
 
-def _record(row: Row) -> dict[str, str | float | bool | None]:
+def _record(row: Row) -> dict[str, Any]:
     file, prediction = row
     values = {name: round(x, 6) if isinstance(x, float) else x for name, x in prediction.as_dict().items()}
     return {"file": file, **values}
@@ -84,5 +83,10 @@ def _parquet(rows: list[Row]) -> bytes:
     except ModuleNotFoundError as error:
         raise Wav2SmallError("Parquet needs pyarrow: pip install 'wav2small[report]'") from error
     sink = io.BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist([_record(row) for row in rows]), sink)
+    # with types: a column of nothing has none of its own
+    texts, flags = ("file", "word"), ("uncertain",)
+    types = {name: pyarrow.string() if name in texts else pyarrow.bool_() if name in flags else pyarrow.float64()
+             for name in COLUMNS}  # fmt: skip
+    table = pyarrow.Table.from_pylist([_record(row) for row in rows], schema=pyarrow.schema(types))
+    parquet.write_table(table, sink)
     return sink.getvalue()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..atomic import whole_file
-from ..inference.words import REGIONS, SILENCE, AffectWords
+from ..inference.words import REGIONS, AffectWords
 from ..models.adv import LABELS
 from ..models.errors import Wav2SmallError
 from .formats import Row
@@ -36,7 +36,7 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
 
     Each recording is a dot in the arousal-valence plane. Beside the plane, recordings of one prediction each have a bar
     for each dimension (up to 24 recordings) or a histogram of each dimension (more); timelines of up to 12 recordings
-    are curves over time, and the dot is the mean of the windows. Silence is grey.
+    are curves over time, and the dot is the mean of the windows. Where nobody speaks it is grey and has no dot.
 
     Args:
         rows: predictions by file, in order of time; at least one.
@@ -59,7 +59,7 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
         recordings.setdefault(file, []).append(prediction)
     names = short_names(list(recordings))
     means = np.stack([_mean(windows) for windows in recordings.values()])
-    silent = [all(window.silent for window in windows) for windows in recordings.values()]
+    spoken = ~np.isnan(means[:, 0])
     strips = len(rows) > len(names) <= MAX_STRIPS
 
     height = 0.85 * len(names) + 1.2 if strips else 0.3 * len(names) + 1.4 if len(names) <= MAX_BARS else 0
@@ -72,31 +72,27 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
     regions = _draw_plane(plane, means, words)
     if strips:
         for windows in recordings.values() if len(names) <= MAX_PATHS else []:
-            path_of = np.array([[w.valence, w.arousal] for w in windows if not w.silent]).reshape(-1, 2)
+            path_of = np.array([[w.valence, w.arousal] for w in windows if w.spoken]).reshape(-1, 2)
             plane.plot(*path_of.T, "-", color=DOT_COLOR, alpha=0.25, lw=1)
         _draw_strips(right, names, list(recordings.values()))
     elif len(names) <= MAX_BARS:
-        affect = [prediction.word or (SILENCE if prediction.silent else "") for _, prediction in rows]
-        _draw_bars(right, names, means, silent, affect)
+        _draw_bars(right, names, means, [prediction.word or "" for _, prediction in rows])
     else:
-        _draw_histograms(right, means[~np.array(silent)] if not all(silent) else means)
-    valence, arousal = means[:, 2], means[:, 0]
-    heard = ~np.array(silent)
+        _draw_histograms(right, means[spoken])
+    points, labels = means[spoken][:, [2, 0]], [name for name, heard in zip(names, spoken, strict=True) if heard]
     size = 28 if len(names) <= MAX_LABELS else 12
-    plane.scatter(valence[heard], arousal[heard], s=size, color=DOT_COLOR, alpha=0.8, lw=0, zorder=3)
-    plane.scatter(valence[~heard], arousal[~heard], s=size, facecolor="none", edgecolor=GREY, lw=0.8, zorder=3)
+    plane.scatter(*points.T, s=size, color=DOT_COLOR, alpha=0.8, lw=0, zorder=3)
 
     figure.draw_without_rendering()  # settles the layout, so that labels know what room there is
-    order = sorted(_unusual_first(means), key=lambda i: silent[i])[:MAX_LABELS]
+    order = _unusual_first(points)[:MAX_LABELS]
     written = place_labels(
-        plane, canvas.get_renderer(), means[order][:, [2, 0]], [names[i] for i in order],
-        [GREY if silent[i] else INK for i in order], means[:, [2, 0]], regions,
-    )  # fmt: skip
+        plane, canvas.get_renderer(), points[order], [labels[i] for i in order], [INK] * len(order), points, regions
+    )
     notes = ["dots: means of the windows"] if len(rows) > len(names) else []
-    if written < len(names):
-        notes.append(f"{len(names) - written} of {len(names)} files are not labelled")
-    if any(silent):
-        notes.append(f"hollow: silence ({sum(silent)})")
+    if written < len(labels):
+        notes.append(f"{len(labels) - written} of {len(labels)} files are not labelled")
+    if len(labels) < len(names):
+        notes.append(f"without speech, not drawn: {len(names) - len(labels)}")
     plane.set_title("; ".join(notes), fontsize=9, color=GREY, loc="left")
     with whole_file(path) as temporary:
         figure.savefig(temporary)
@@ -119,24 +115,28 @@ def short_names(files: list[str]) -> list[str]:
 
 
 def _mean(windows: "list[Prediction]") -> np.ndarray:
-    """(3,): the mean of the windows that are not silent; of all, if all are."""
-    mean: np.ndarray = np.mean(
-        [w.as_array() for w in windows if not w.silent] or [w.as_array() for w in windows], axis=0
-    )
-    return mean
+    """(3,): the mean of the windows with speech; NaN if there are none."""
+    spoken = [window.as_array() for window in windows if window.spoken]
+    return np.mean(spoken, axis=0) if spoken else np.full(3, np.nan, np.float32)
 
 
-def _unusual_first(means: np.ndarray) -> list[int]:
-    """Numbers of the recordings, those first whose arousal and valence are far from the others'."""
-    points = means[:, [2, 0]]
+def _unusual_first(points: np.ndarray) -> list[int]:
+    """Numbers of the points (points, 2), those first that are far from the others."""
+    if not len(points):
+        return []
     distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
     return [int(i) for i in np.argsort(-distance, kind="stable")]
 
 
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """0 to 1, or as far as the values reach; NaN does not count."""
+    seen = [0.0, 1.0, *values[~np.isnan(values)]]
+    return min(seen), max(seen)
+
+
 def _draw_plane(plane: "Axes", means: np.ndarray, words: AffectWords | None) -> list[Any]:
     """Axes of the plane, 0 to 1 or as far as the dots reach, and the affect words; returns the words' texts."""
-    low = min(0.0, means[:, [0, 2]].min() - 0.03)
-    high = max(1.0, means[:, [0, 2]].max() + 0.03)
+    low, high = _limits(means[:, [0, 2]] + np.array([[-0.03], [0.03]])[:, None])
     plane.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     plane.set_xlabel("valence: negative to positive", color=INK)
     plane.set_ylabel("arousal: calm to excited", color=INK)
@@ -159,22 +159,24 @@ def _draw_plane(plane: "Axes", means: np.ndarray, words: AffectWords | None) -> 
     ]  # fmt: skip
 
 
-def _draw_bars(figure: Any, names: list[str], means: np.ndarray, silent: list[bool], words: list[str]) -> None:
-    """A group of three bars for each recording; the affect word stands at the right."""
+def _draw_bars(figure: Any, names: list[str], means: np.ndarray, words: list[str]) -> None:
+    """A group of three bars for each recording; the affect word stands at the right. NaN has no bar, and is grey."""
     bars, rest = figure.subplots(2, 1, height_ratios=[len(names), max(MIN_ROWS - len(names), 0.01)])
     rest.set_axis_off()
-    low, high = min(0.0, means.min()), max(1.0, means.max())
-    for row, (values, quiet, word) in enumerate(zip(means, silent, words, strict=True)):
+    inks = [GREY if quiet else INK for quiet in np.isnan(means[:, 0])]
+    for row, (values, ink, word) in enumerate(zip(means, inks, words, strict=True)):
+        bars.text(1.02, row, word, transform=bars.get_yaxis_transform(), va="center", fontsize=8.5, color=ink,
+                  style="italic")  # fmt: skip
+        if np.isnan(values).any():
+            continue
         for offset, label, value in zip((-0.27, 0.0, 0.27), LABELS, values, strict=True):
-            bars.barh(row + offset, value, height=0.24, color=LIGHT if quiet else COLORS[label])
+            bars.barh(row + offset, value, height=0.24, color=COLORS[label])
             if len(names) <= MAX_VALUES:
                 bars.text(max(value, 0) + 0.01, row + offset, f"{value:.2f}", va="center", fontsize=6.5, color=GREY)
-        bars.text(1.02, row, word, transform=bars.get_yaxis_transform(), va="center", fontsize=8.5,
-                  color=GREY if quiet else INK, style="italic")  # fmt: skip
-    bars.set(xlim=(low, high), ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)))
+    bars.set(xlim=_limits(means), ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)))
     bars.set_yticklabels(names, fontsize=8.5)
-    for text, quiet in zip(bars.get_yticklabels(), silent, strict=True):
-        text.set_color(GREY if quiet else INK)
+    for text, ink in zip(bars.get_yticklabels(), inks, strict=True):
+        text.set_color(ink)
     bars.tick_params(axis="y", length=0)
     bars.xaxis.grid(True, color=LIGHT, lw=0.6)
     bars.set_axisbelow(True)
@@ -186,40 +188,44 @@ def _draw_bars(figure: Any, names: list[str], means: np.ndarray, silent: list[bo
 def _draw_histograms(figure: Any, means: np.ndarray) -> None:
     """How often each value occurs, one histogram for each dimension, with its median."""
     panels = figure.subplots(3, 1, sharex=True)
-    edges = np.linspace(min(0.0, means.min()), max(1.0, means.max()), 41)
+    edges = np.linspace(*_limits(means), 41)
     for panel, label, values in zip(panels, LABELS, means.T, strict=True):
         panel.hist(values, edges, color=COLORS[label])
-        median = float(np.median(values))
-        panel.axvline(median, color=INK, lw=1)
-        panel.set_title(f"{label}: median {median:.2f}", fontsize=9, loc="left", color=INK)
+        if len(values):
+            panel.axvline(np.median(values), color=INK, lw=1)
+        median = f"median {np.median(values):.2f}" if len(values) else "no speech"
+        panel.set_title(f"{label}: {median}", fontsize=9, loc="left", color=INK)
         panel.set_ylabel("files", fontsize=8.5, color=GREY)
         panel.set_xlim(edges[0], edges[-1])
         _clean(panel)
-    panels[-1].set_xlabel("prediction; silent files are left out", color=INK)
+    panels[-1].set_xlabel("prediction; files without speech are left out", color=INK)
 
 
 def _draw_strips(figure: Any, names: list[str], recordings: "list[list[Prediction]]") -> None:
-    """One strip of curves over time for each recording, interrupted where it is silent."""
+    """One strip of curves over time for each recording, interrupted where nobody speaks."""
     strips = figure.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-    highest, lowest = 1.0, 0.0
     for strip, name, windows in zip(strips, names, recordings, strict=True):
         middles = [(w.start + w.end) / 2 for w in windows]
         for label in LABELS:
-            values = [np.nan if w.silent else getattr(w, label) for w in windows]
+            values = [getattr(w, label) for w in windows]
             lonely = {"marker": "o", "ms": 3} if len(windows) == 1 else {}
             strip.plot(middles, values, color=COLORS[label], lw=1.6, label=label, **lonely)
-            lowest, highest = np.nanmin([lowest, *values]), np.nanmax([highest, *values])
         for window in windows:
-            if window.silent:
+            if not window.spoken:
                 strip.axvspan(window.start, window.end, color=LIGHT, alpha=0.35, lw=0)
-        quiet = all(w.silent for w in windows)
+        quiet = not any(w.spoken for w in windows)
         strip.set_title(
-            f"{name} (silent)" if quiet else name, fontsize=8.5, loc="left", pad=3, color=GREY if quiet else INK
+            f"{name} ({windows[0].word})" if quiet else name,
+            fontsize=8.5,
+            loc="left",
+            pad=3,
+            color=GREY if quiet else INK,
         )
         strip.set_yticks([0, 0.5, 1])
         strip.yaxis.grid(True, color=LIGHT, lw=0.6)
         _clean(strip)
-    strips[0].set_ylim(lowest - 0.03, highest + 0.03)
+    low, high = _limits(np.array([w.as_array() for windows in recordings for w in windows]))
+    strips[0].set_ylim(low - 0.03, high + 0.03)
     strips[-1].set_xlabel("middle of the window, in s", color=INK)
     _legend(strips[0])
 

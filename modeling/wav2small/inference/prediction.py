@@ -1,11 +1,15 @@
-"""What a model returns for a clip, or for one window of a recording."""
+"""What a model returns for a clip, or for one window or turn of a recording."""
 
+import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from ..models.errors import Wav2SmallError
 from .words import word_sentence
+
+CERTAIN_SECONDS = 0.5  # of speech; with less of it a prediction is uncertain
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,18 +17,20 @@ class Prediction:
     """How a clip, or one window of a recording, sounds.
 
     Attributes:
-        arousal: calm (0) to excited (1); not clipped.
-        dominance: weak (0) to strong (1); not clipped.
-        valence: negative (0) to positive (1); not clipped.
+        arousal: calm (0) to excited (1); NaN where there is not enough speech.
+        dominance: weak (0) to strong (1); likewise.
+        valence: negative (0) to positive (1); likewise.
         start: where the window begins in the recording, in s.
         end: where the window ends, in s.
-        silent: true for digital silence; the three numbers then mean nothing.
-        word: affect word, such as "tense", "calm" or, near the middle, "unsure"; "silence" if silent. `None` if the
-            checkpoint has no `words.json`. See `wav2small.inference.words`.
+        speech: share of the window in which somebody speaks, 0 to 1.
+        word: affect word, such as "tense", "calm" or, near the middle, "unsure"; without speech "silence" or
+            "no speech". `None` if the checkpoint has no `words.json`. See `wav2small.inference.words`.
 
     Examples:
-        >>> print(Prediction(0.8, 0.6, 0.2, start=0, end=1.5, silent=False, word="tense"))
+        >>> print(Prediction(0.8, 0.6, 0.2, start=0, end=1.5, word="tense"))
         0.0 to 1.5 s: arousal 0.80, dominance 0.60, valence 0.20, tense
+        >>> print(Prediction(math.nan, math.nan, math.nan, start=0, end=1.5, speech=0.03, word="no speech"))
+        0.0 to 1.5 s: no speech
     """
 
     arousal: float
@@ -32,25 +38,44 @@ class Prediction:
     valence: float
     start: float
     end: float
-    silent: bool
+    speech: float = 1.0
     word: str | None = None
 
+    @property
+    def spoken(self) -> bool:
+        """Whether there is enough speech for numbers."""
+        return not math.isnan(self.arousal)
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether there is less than .5 s of speech: another half second of the voice may sound quite different.
+
+        >>> Prediction(0.8, 0.6, 0.2, start=0, end=0.4).uncertain
+        True
+        """
+        return self.speech * (self.end - self.start) < CERTAIN_SECONDS
+
     def __str__(self) -> str:
-        numbers = f"arousal {self.arousal:.2f}, dominance {self.dominance:.2f}, valence {self.valence:.2f}"
-        return f"{self.start:.1f} to {self.end:.1f} s: {numbers}" + (f", {self.word}" if self.word else "")
+        parts = []
+        if self.spoken:
+            parts = [f"arousal {self.arousal:.2f}", f"dominance {self.dominance:.2f}", f"valence {self.valence:.2f}"]
+        parts += [self.word] if self.word else []
+        parts += ["uncertain"] if self.spoken and self.uncertain else []
+        return f"{self.start:.1f} to {self.end:.1f} s: {', '.join(parts)}"
 
-    def as_dict(self) -> dict[str, float | bool | str | None]:
-        """All fields by name.
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, and whether the prediction is uncertain; `None` for a number that there is not.
 
-        >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5, silent=False).as_dict()["valence"]
+        >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5).as_dict()["valence"]
         0.2
         """
-        return asdict(self)
+        values = {name: None if value != value else value for name, value in asdict(self).items()}  # NaN is not itself
+        return {**values, "uncertain": self.uncertain}
 
     def as_array(self) -> np.ndarray:
-        """(3,) float32: arousal, dominance, valence.
+        """(3,) float32: arousal, dominance, valence; NaN without speech.
 
-        >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5, silent=False).as_array()
+        >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5).as_array()
         array([0.8, 0.6, 0.2], dtype=float32)
         """
         return np.array([self.arousal, self.dominance, self.valence], np.float32)
@@ -61,7 +86,7 @@ class Prediction:
         Raises:
             Wav2SmallError: if the checkpoint has no affect words.
 
-        >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5, silent=False, word="tense").describe()
+        >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5, word="tense").describe()
         'The voice sounds tense (arousal high, valence low, compared with ordinary speech).'
         """
         if self.word is None:

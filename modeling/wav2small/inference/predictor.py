@@ -1,6 +1,7 @@
 """Waveform -> arousal, dominance and valence, with ONNX Runtime and numpy alone."""
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -16,6 +17,7 @@ from ..models.adv import LABELS, LEAST_SECONDS
 from ..models.errors import Wav2SmallError
 from . import words
 from .prediction import Prediction
+from .speech import LEAST_SPEECH, find_detector, is_silent
 from .timeline import Stream, WindowBuffer, Windows
 
 ONNX_FILES = {  # the names that transformers.js looks for
@@ -27,7 +29,6 @@ ONNX_FILES = {  # the names that transformers.js looks for
 MAX_SECONDS = 600.0  # longest clip of one forward pass; a timeline has no limit
 WHISPER_STEP = 0.02  # s for each position embedding of a Whisper encoder
 BATCH = 8  # clips in a forward pass
-SILENCE_RANGE = 2 / 32768  # digital silence: the signal varies by at most one 16-bit step up and down
 
 Dtype = Literal["fp32", "fp16", "q8", "q4"]
 EXACT_FIRST: tuple[Dtype, ...] = ("fp32", "fp16", "q8", "q4")
@@ -53,9 +54,8 @@ def load(
     Examples:
         >>> import wav2small
         >>> predictor = wav2small.load()
-        >>> noise = np.random.default_rng(0).normal(size=32000) / 20
-        >>> print(predictor((noise, 16000)))
-        0.0 to 2.0 s: arousal ..., dominance ..., valence ...
+        >>> print(predictor("examples/joy_emodb15.flac"))
+        0.0 to 2.2 s: arousal ..., dominance ..., valence ...
     """
     if dtype and dtype not in ONNX_FILES:
         raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(ONNX_FILES)}")
@@ -101,6 +101,7 @@ class Predictor:
             raise Wav2SmallError(f"{config_file} has the labels {labels}, not {LABELS}")
         self.words = words.AffectWords.read(folder)
         self.file = model_file
+        self._detect = find_detector()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
@@ -108,6 +109,8 @@ class Predictor:
             self._session = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no public base class for its errors
             raise Wav2SmallError(f"{model_file} is not an ONNX model that loads ({error})") from None
+        named = {output.name for output in self._session.get_outputs()}
+        self._outputs = [name for name in ("logits", "speech") if name in named]
 
     @overload
     def __call__(self, source: list[Any]) -> list[Prediction]: ...
@@ -122,14 +125,15 @@ class Predictor:
 
         Returns:
             A [`Prediction`], or a list of them in the order of the clips. Clips of equal length share a forward pass.
+            Where less than a tenth of a clip is speech, there are no numbers.
 
         Raises:
             Wav2SmallError: if the audio cannot be read, is too short or too long; the message names it.
 
         Examples:
             >>> silence = np.zeros(16000)
-            >>> load()((silence, 16000)).silent
-            True
+            >>> print(load()((silence, 16000)))
+            0.0 to 1.0 s: silence
             >>> len(load()([(silence, 16000), (silence, 8000)]))
             2
         """
@@ -208,25 +212,45 @@ class Predictor:
             windows: predictions of one recording in order of time; at least one.
 
         Returns:
-            The mean over all windows that are not silent (over all windows, if every one is silent), from the start of
-            the first window to the end of the last.
+            The mean over all windows with speech, from the start of the first window to the end of the last.
 
         Raises:
             Wav2SmallError: if there are no windows.
 
         Examples:
             >>> predictor = load()
-            >>> noise = np.random.default_rng(0).normal(size=7 * 16000) / 20
-            >>> mean = predictor.mean(predictor.timeline((noise, 16000)))
-            >>> mean.start, mean.end
-            (0.0, 7.0)
+            >>> mean = predictor.mean(predictor.timeline("examples/woman_libri1183.flac"))
+            >>> mean.start, round(mean.end)
+            (0.0, 17)
         """
         if not windows:
             raise Wav2SmallError("a mean needs at least one window")
-        audible = [window for window in windows if not window.silent]
-        arousal, dominance, valence = np.mean([window.as_array() for window in audible or windows], axis=0).tolist()
-        word = self._word(arousal, valence, silent=not audible)
-        return Prediction(arousal, dominance, valence, windows[0].start, windows[-1].end, not audible, word)
+        spoken = [window.as_array() for window in windows if window.spoken]
+        start, end = windows[0].start, windows[-1].end
+        speech = float(np.mean([window.speech for window in windows]))
+        if spoken:
+            return self._prediction(np.mean(spoken, axis=0), start, end, speech)
+        silent = all(window.word == words.SILENCE for window in windows)
+        return no_prediction(start, end, speech, silent)
+
+    def logits(self, source: Any) -> np.ndarray:
+        """What the network itself predicts for one clip, whether somebody speaks in it or not.
+
+        Args:
+            source: one clip, as in a call.
+
+        Returns:
+            (3,) float32: arousal, dominance, valence.
+
+        Raises:
+            Wav2SmallError: as in a call.
+
+        Examples:
+            >>> load().logits((np.zeros(16000), 16000)).shape
+            (3,)
+        """
+        logits: np.ndarray = self._run(self._read(source)[None])[0][0]
+        return logits
 
     def _read(self, source: Any) -> np.ndarray:
         waveform = audio.read_audio(source, self.sampling_rate, max_seconds=MAX_SECONDS)
@@ -256,20 +280,33 @@ class Predictor:
             for first in range(0, len(group), BATCH):
                 members = group[first : first + BATCH]
                 batch = np.stack([windows[i][1] for i in members])
-                logits = self._session.run(["logits"], {"input_values": batch})[0]
-                silent = np.ptp(batch, axis=1) <= SILENCE_RANGE
-                for i, values, quiet in zip(members, logits.tolist(), silent.tolist(), strict=True):
-                    start, end = windows[i][0], windows[i][0] + batch.shape[1]
-                    arousal, dominance, valence = values
-                    seconds = (start / self.sampling_rate, end / self.sampling_rate)
-                    word = self._word(arousal, valence, quiet)
-                    predictions[i] = Prediction(arousal, dominance, valence, *seconds, silent=quiet, word=word)
+                for i, values, speech in zip(members, *self._run(batch, speech=True), strict=True):
+                    begin, samples = windows[i]
+                    start, end = begin / self.sampling_rate, (begin + len(samples)) / self.sampling_rate
+                    silent = is_silent(samples)
+                    if silent or speech < LEAST_SPEECH:
+                        predictions[i] = no_prediction(start, end, 0.0 if silent else float(speech), silent)
+                    else:
+                        predictions[i] = self._prediction(values, start, end, float(speech))
         return [predictions[i] for i in range(len(windows))]
 
-    def _word(self, arousal: float, valence: float, silent: bool) -> str | None:
-        if self.words is None:
-            return None
-        return words.SILENCE if silent else self.words(arousal, valence)
+    def _run(self, batch: np.ndarray, speech: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """(batch, samples) -> (batch, 3), and the share of speech (batch,): the network's own, or the detector's."""
+        logits, *shares = self._session.run(self._outputs, {"input_values": batch})
+        if shares:
+            return logits, shares[0][:, 0]
+        return logits, np.array([self._detect(clip).mean() for clip in batch]) if speech else np.ones(len(batch))
+
+    def _prediction(self, values: np.ndarray, start: float, end: float, speech: float) -> Prediction:
+        arousal, dominance, valence = values.tolist()
+        word = None if self.words is None else self.words(arousal, valence)
+        return Prediction(arousal, dominance, valence, start, end, speech, word)
+
+
+def no_prediction(start: float, end: float, speech: float, silent: bool) -> Prediction:
+    """What stands for audio without speech: no numbers."""
+    word = words.SILENCE if silent else words.NO_SPEECH
+    return Prediction(math.nan, math.nan, math.nan, start, end, speech, word)
 
 
 def longest_clip(config: dict[str, Any]) -> float:

@@ -17,7 +17,7 @@ from ..models.errors import Wav2SmallError
 
 WORDS_FILE = "words.json"
 UNSURE = "unsure"
-SILENCE = "silence"
+SILENCE, NO_SPEECH = "silence", "no speech"  # what takes the place of the word
 LEVELS = ("low", "middle", "high")
 REGIONS = {  # from low to high arousal; in each row from low to high valence
     "low": ("subdued", "quiet", "calm"),
@@ -95,6 +95,8 @@ def word_sentence(word: str) -> str:
     """
     if word == SILENCE:
         return "The recording is silent."
+    if word == NO_SPEECH:
+        return "Nobody speaks in the recording."
     arousal = next(name for name, row in REGIONS.items() if word in row)
     valence = LEVELS[REGIONS[arousal].index(word)]
     levels = f"(arousal {arousal}, valence {valence}, compared with ordinary speech)"

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from datasets.distributed import split_dataset_by_node
 
+from wav2small.inference.speech import detect_by_silero
 from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
 from .augment import Augment
 from .corpora import label, open_rows, row_id, waveform
-from .speech import detect_speech, speech_share
+from .speech import speech_share
 
 BLOCK = 256  # rows that are shuffled among themselves, besides the order of the shards
 FAIR_SAMPLE = 50  # items before the share of bad ones is judged
@@ -198,7 +199,7 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         if not self.measure_speech:
             return np.nan
         if (corpus.source, name) not in self._spoken:
-            self._spoken[corpus.source, name] = detect_speech(samples)
+            self._spoken[corpus.source, name] = detect_by_silero(samples)
         return speech_share(self._spoken[corpus.source, name], start, length)
 
     def _crop(

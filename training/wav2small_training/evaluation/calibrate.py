@@ -34,7 +34,7 @@ class FolderPredictions:
 
     Attributes:
         folder: of the recordings.
-        predictions: of those recordings that are not silent.
+        predictions: of those recordings in which somebody speaks.
         emotions: word of `metadata.csv` for each prediction; all empty if it has no such column.
     """
 
@@ -69,7 +69,7 @@ def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path]) -> str
     for each in references:
         if len(each.predictions) < FEWEST:
             raise Wav2SmallError(
-                f"{each.folder} holds {len(each.predictions)} clips with sound: at least {FEWEST} are needed"
+                f"{each.folder} holds {len(each.predictions)} clips with speech: at least {FEWEST} are needed"
             )
     tried = [predict_folder(predictor, folder) for folder in others]
     words = measure_thresholds(references)
@@ -88,7 +88,7 @@ def predict_folder(predictor: Predictor, folder: Path) -> FolderPredictions:
         samples = SECONDS[i % len(SECONDS)] * predictor.sampling_rate
         first = max(0, len(whole) - samples) // 2
         prediction = predictor((whole[first : first + samples], predictor.sampling_rate))
-        if not prediction.silent:
+        if prediction.spoken:
             predictions.append(prediction)
             emotions.append(row.get(EMOTION) or "")
     return FolderPredictions(folder, predictions, emotions)

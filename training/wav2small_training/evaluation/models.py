@@ -56,7 +56,7 @@ def load_model(source: str) -> Model:
         bundled_name(folder) or source,
         "ONNX Runtime",
         digest([predictor.file]),
-        lambda clip: predictor((clip, SAMPLING_RATE)).as_array(),
+        lambda clip: predictor.logits((clip, SAMPLING_RATE)),
     )
 
 
