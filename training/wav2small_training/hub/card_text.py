@@ -163,7 +163,7 @@ def limits(record: Provenance, contents: dict[str, Content], folder: Path) -> st
     where = ", ".join(title(content) for content in contents.values())
     points.append(f"Measured on {where}, and on nothing else." if contents else f"Agreement: {NOT_MEASURED.lower()}")
     points.append("It uses the voice alone, without the words and without the context.")
-    points.append("Digital silence gets a prediction like any other audio; `wav2small` marks it as silent.")
+    points.append("The network predicts numbers for silence and noise as well; `wav2small` gives none for them.")
     return "\n".join(f"- {point}" for point in points)
 
 

@@ -1,0 +1,76 @@
+"""Detectors of speech side by side: how many clips of each folder they refuse, and the time.
+
+`python -m wav2small_training.benchmarks.speech_detection FOLDER ...`; webrtcvad-wheels and ten-vad take part where they
+are installed.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import wav2small
+from wav2small.inference.speech import LEAST_SPEECH, detect_by_level, detect_by_silero
+from wav2small.models.adv import SAMPLING_RATE
+from wav2small.models.audio import audio_files, read_audio
+
+from ..tables import grid
+
+CLIPS = 150  # of a folder, evenly chosen
+SECONDS = 5  # of each
+Share = Callable[[np.ndarray], float]  # (samples,) at 16 kHz -> share of speech, 0..1
+
+
+def detectors() -> dict[str, Share]:
+    """What there is: the rule on levels, packages, and the default checkpoint where it predicts speech itself."""
+    found: dict[str, Share] = {
+        "level": lambda clip: float(detect_by_level(clip).mean()),
+        "Silero VAD": lambda clip: float(detect_by_silero(clip).mean()),
+    }
+    predictor = wav2small.load()
+    if predictor.predicts_speech:
+        found["the default checkpoint"] = lambda clip: predictor((clip, SAMPLING_RATE)).speech
+    try:
+        import webrtcvad
+    except ModuleNotFoundError:
+        pass
+    else:
+        found["WebRTC VAD"] = lambda clip: framed(clip, 320, webrtcvad.Vad(3))
+    try:
+        from ten_vad import TenVad
+    except (ModuleNotFoundError, OSError):
+        pass
+    else:
+        found["TEN VAD"] = lambda clip: framed(clip, 256, TenVad(256))
+    return found
+
+
+def framed(clip: np.ndarray, size: int, vad: object) -> float:
+    """The share of frames that a detector of 16-bit frames takes for speech."""
+    frames = (np.clip(clip, -1, 1) * 32767).astype(np.int16)[: len(clip) // size * size].reshape(-1, size)
+    if hasattr(vad, "is_speech"):
+        return float(np.mean([vad.is_speech(frame.tobytes(), SAMPLING_RATE) for frame in frames]))
+    return float(np.mean([vad.process(frame)[0] > 0.5 for frame in frames]))  # type: ignore[attr-defined]
+
+
+def measure(folders: list[Path]) -> str:
+    """A table in Markdown: percent of the clips of each folder that a detector refuses, and ms for 5 s of audio."""
+    clips = {}
+    for folder in folders:
+        files = audio_files(folder)
+        chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
+        clips[folder.name] = [read_audio(file)[: SECONDS * SAMPLING_RATE] for file in chosen]
+    rows = []
+    for name, share in detectors().items():
+        start, cells = time.process_time(), []
+        for each in clips.values():
+            cells.append(f"{100 * np.mean([share(clip) < LEAST_SPEECH for clip in each]):.0f}")
+        seconds = sum(len(clip) for each in clips.values() for clip in each) / SAMPLING_RATE
+        rows.append([name, *cells, f"{5000 * (time.process_time() - start) / seconds:.1f}"])
+    return grid(["refused, %", *(f"{name} ({len(each)})" for name, each in clips.items()), "ms for 5 s"], rows, True)
+
+
+if __name__ == "__main__":
+    print(measure([Path(folder) for folder in sys.argv[1:]]))  # noqa: T201
