@@ -73,7 +73,7 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
                 raise Wav2SmallError(f"hop={hop}: it must be at least {LEAST_SECONDS} s")
             return [row.as_dict() for row in predictor.timeline((read(file, name), SAMPLING_RATE), window, hop)]
 
-    def compare(audio: FileData, variants: list[str] | None = None) -> list[dict[str, float | int | str]]:
+    def compare(audio: FileData, variants: list[str] | None = None) -> list[dict[str, float | int | str | None]]:
         """Predict one recording of speech with several models.
 
         Args:
