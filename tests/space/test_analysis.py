@@ -52,10 +52,8 @@ def test_ten_minutes_have_at_most_120_windows(predictor):
 
 
 def test_silence_and_steady_noise_are_told_from_speech(predictor, examples):
-    found = {
-        name: analysis.analyse(predictor, examples / f"{name}.flac", name)
-        for name in ("silence", "rain_esc10", "woman_libri1183")
-    }
+    names = ("silence", "rain_esc10", "woman_libri1183")
+    found = {name: analysis.analyse(predictor, examples / f"{name}.flac", name) for name in names}
     assert {name: one.heard for name, one in found.items()} == {
         "silence": "silence",
         "rain_esc10": "no speech",
