@@ -55,7 +55,7 @@ def load(
         >>> import wav2small
         >>> predictor = wav2small.load()
         >>> print(predictor("examples/joy_emodb15.flac"))
-        0.0 to 2.2 s: arousal ..., dominance ..., valence ...
+        0.0 to 1.8 s: arousal ..., dominance ..., valence ...
     """
     if dtype and dtype not in ONNX_FILES:
         raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(ONNX_FILES)}")
@@ -223,7 +223,7 @@ class Predictor:
             >>> predictor = load()
             >>> mean = predictor.mean(predictor.timeline("examples/woman_libri1183.flac"))
             >>> mean.start, round(mean.end)
-            (0.0, 17)
+            (0.0, 6)
         """
         if not windows:
             raise Wav2SmallError("a mean needs at least one window")
