@@ -58,7 +58,7 @@ def rows_table(rows: list[Row]) -> "Table":
     """
     from rich.table import Table
 
-    result = Table(box=None, header_style="bold", pad_edge=False)
+    result = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     result.add_column("file", overflow="fold")
     for column in ("seconds", "arousal", "dominance", "valence"):
         result.add_column(column, justify="right", no_wrap=True)
