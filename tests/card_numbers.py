@@ -29,6 +29,10 @@ def recomputed(text: str, folder: Path) -> set[str]:
             if report:
                 this = this_model(report["settings"]["models"], folder)
                 kinds.add(of_report(rows, columns, report, this))
+            elif columns[0] == "data":
+                for row in rows:
+                    lead(row, named[row["data"]], folder)
+                kinds.add("lead")
             elif columns == ("file", "bytes", "content"):
                 for row in rows:
                     check(row["bytes"], (folder / row["file"]).stat().st_size)
@@ -73,6 +77,17 @@ def model_in(cell: str) -> str:
 
 def pick(rows: list[dict[str, Any]], **values: str) -> list[dict[str, Any]]:
     return [row for row in rows if all(row[key] == value for key, value in values.items())]
+
+
+def lead(row: Row, report: dict[str, Any], folder: Path) -> None:
+    """A line of the table at the head: this model, its teacher or the loudness baseline on one corpus."""
+    this = this_model(report["settings"]["models"], folder)
+    model = {"this model": this}.get(row["model"], row["model"].removeprefix("its teacher, `"))
+    for title, metric in (("Pearson's r, A / D / V", "pearson"), ("CCC, A / D / V", "ccc"), ("AUC, A / V", "auc")):
+        if title in row:
+            rows = report.get("auc", []) if metric == "auc" else report["agreement"]
+            own = pick(rows, model=model, condition="as recorded")
+            check(row[title], *(one[metric] for name in LABELS for one in pick(own, dimension=name)))
 
 
 def of_speed(rows: list[Row], columns: tuple[str, ...], speed: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from npm import node_with
 from processes import Running, as_code
-from students import mobilenet, student, teacher
+from students import mobilenet, student, tcn, teacher, whisper_teacher
 from typer.testing import CliRunner
 
 import wav2small
@@ -35,7 +35,14 @@ from wav2small_training.evaluation.ratings import Ratings
 from wav2small_training.hub import card
 from wav2small_training.recipe import Corpus, Recipe
 
-MAKERS = {"wav2small": student, "mobilenet_adv": mobilenet, "adv_teacher": teacher}
+MAKERS = {
+    "wav2small": student,
+    "mobilenet_adv": mobilenet,
+    "tcn_adv": tcn,
+    "adv_teacher": teacher,
+    "whisper": whisper_teacher,
+}
+EVALUATED = ("wav2small", "mobilenet_adv", "bundled")
 CLIPS = 10
 DISTILLED = Provenance(
     step="distill",
@@ -55,11 +62,16 @@ ON_NORMS = Provenance(
         Link("norms", "CC0-1.0", "labels", credit="published norms of emotion words"),
     ],
 )
+ON_WHISPER = replace(
+    ON_NORMS,
+    corpora=[replace(link, licence="CC-BY-4.0") if link.id == "emodb" else link for link in ON_NORMS.corpora],
+    parent=Link("whisper-base-encoder", "MIT", "parent", credit="Whisper base (OpenAI); as it was published"),
+)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> dict[str, Path]:
-    """A checkpoint of each kind with its card, and the run of an evaluation of two of them against ratings."""
+    """A checkpoint of each kind and a Whisper teacher with their cards, and an evaluation of two against ratings."""
     root = tmp_path_factory.mktemp("cards")
     folders = {name: root / name for name in MAKERS}
     for name, make in MAKERS.items():
@@ -73,7 +85,9 @@ def made(tmp_path_factory) -> dict[str, Path]:
         folders["wav2small"], [root / "run"], id="org/wav2small", speed=True, compare=[folders["adv_teacher"]]
     )
     card.write_card(folders["mobilenet_adv"], [root / "run"], id="org/mobilenet_adv")
-    card.write_card(folders["adv_teacher"], id="org/adv_teacher")
+    write_provenance(ON_WHISPER, folders["whisper"])
+    for name in ("tcn_adv", "adv_teacher", "whisper"):
+        card.write_card(folders[name], id=f"org/{name}")
     return folders | {"bundled": BUNDLED, "run": root / "run"}
 
 
@@ -102,7 +116,7 @@ def copy(folder: Path, place: Path) -> Path:
 @pytest.mark.parametrize("name", CARDS)
 def test_every_number_in_a_table_is_what_was_measured(made, name):
     kinds = recomputed(text_of(made[name]), made[name])
-    expected = {"files"} | ({"agreement", "fairness", "groups"} if name != "adv_teacher" else set())
+    expected = {"files"} | ({"lead", "agreement", "fairness", "groups"} if name in EVALUATED else set())
     assert kinds >= expected | ({"speed"} if name in ("wav2small", "bundled") else set())
 
 
@@ -113,6 +127,33 @@ def test_tables_show_all_models_of_an_evaluation_and_mark_this_one(made):
         table = next(rows for rows in tables(text_of(made[this])) if "CCC, arousal" in rows[0])
         shown = [row["model"].replace("`", "") for row in table if row["audio"] == "as recorded"]
         assert sorted(shown) == sorted([f"{this}, this model", other, "loudness baseline"])
+
+
+def test_the_head_of_a_card_shows_this_model_its_teacher_and_loudness_and_folds_the_rest(made, tmp_path):
+    folder = copy(made["wav2small"], tmp_path)
+    assert "Its teacher was not measured on rated." in text_of(folder)
+    write_provenance(replace(DISTILLED, teachers=[Link("lab/mobilenet_adv", "MIT", "teacher")]), folder)
+    card.write_card(folder)
+    text = text_of(folder)
+    assert "lead" in recomputed(text, folder)
+    open_part = re.sub(r"<details>.*</details>", "", text, flags=re.DOTALL)
+    (shown,) = tables(open_part)
+    assert [row["model"] for row in shown] == ["this model", "its teacher, `mobilenet_adv", "loudness baseline"]
+    headings = re.findall(r"^## (.*)", open_part, re.MULTILINE)
+    assert headings == ["How good it is", "Limits", "Licence", "More", "Citation"]
+    (picture,) = re.findall(r"!\[.*\]\((.*)\)", text)
+    assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+    (folder / picture).unlink()
+    with pytest.raises(Wav2SmallError, match=r"lacks results/agreement\.png"):
+        card.check_card(folder)
+
+
+def test_the_card_of_a_whisper_teacher_says_what_its_licence_covers_and_how_long_a_clip_may_be(made):
+    text = text_of(made["whisper"])
+    assert "It starts from Whisper base (OpenAI). Trained on emodb, against published norms" in text
+    assert "That grant covers the weights, not the audio that they learned from" in text
+    assert "It predicts up to 30 s at once" in text
+    assert "Whisper" not in text_of(made["mobilenet_adv"]) and "30 s" not in text_of(made["adv_teacher"])
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -131,7 +172,7 @@ def test_the_hub_can_read_the_front_matter(made, name):
     assert data.to_dict() == front
     assert front["pipeline_tag"] == "audio-classification" and front["library_name"] == "transformers"
     assert front["license"] == json.loads((made[name] / "provenance.json").read_text())["licence"].lower()
-    if name == "adv_teacher":
+    if name not in EVALUATED:
         assert "model-index" not in front
         return
     title, results = model_index_to_eval_results(front["model-index"])

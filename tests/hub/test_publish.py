@@ -168,6 +168,17 @@ def test_a_dry_run_sends_nothing_and_needs_no_token(hub, space, tmp_path):
     assert "old.py" in hub.repos["spaces", "lab/ear"].names()
 
 
+def test_a_dry_run_without_the_hub_says_that_nothing_was_compared(hub, space, tmp_path):
+    hub.refuse("GET", "/api/spaces/", 503)
+    arguments = ["publish-space", "lab/ear", "--folder", space]
+    shown = run(hub, tmp_path, *arguments, "--dry-run", token=None)
+    assert "app.py" in shown and "not compared" in shown
+    assert "all checks of 4 files" in shown and "the Hub cannot be reached" in shown
+    hub.url = "http://127.0.0.1:9"  # nobody listens there
+    assert "the Hub cannot be reached" in run(hub, tmp_path, *arguments, "--dry-run", token=None)
+    assert "broke off" in run(hub, tmp_path, *arguments, code=1)
+
+
 def test_a_stopped_upload_publishes_nothing_and_can_be_repeated(hub, space, tmp_path):
     arguments = [COMMAND, "publish-space", "lab/ear", "--folder", space]
     process: list[subprocess.Popen] = []

@@ -36,7 +36,7 @@ def judged(value: float | None, passed: bool | None) -> str:
 
 def number(value: float | None) -> str:
     """Print a number with two digits, or a dash where it is unknown."""
-    return UNKNOWN if value is None else f"{value:.2f}"
+    return UNKNOWN if value is None else f"{round(value, 2) + 0.0:.2f}"  # no -0.00
 
 
 def triple(values: Sequence[float | None]) -> str:

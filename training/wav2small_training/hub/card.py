@@ -28,7 +28,7 @@ from wav2small.shipped import shipped_folder
 
 from ..evaluation.conditions import AS_RECORDED
 from ..evaluation.plots import Content
-from . import card_dataset, card_results, card_tables, card_text
+from . import card_dataset, card_lead, card_results, card_tables, card_text
 from .card_results import SPEED, public_path
 
 CARD = "README.md"
@@ -67,16 +67,20 @@ def write_card(
     files: dict[str, Content] = {}
     if (folder / "config.json").is_file():
         contents = card_results.read_results(folder, runs or [])
+        record = provenance.read_provenance(folder)
+        figure = card_lead.plot(contents.values(), folder, record) if contents else None
         measured = card_results.measure_speed(folder, compare or []) if speed else card_results.read_speed(folder)
         text = model_card(folder, contents, measured, id)
         files = contents | ({SPEED: measured} if measured else {})
         (folder / RESULTS).mkdir(exist_ok=True)
     else:
-        text = render(**card_dataset.facts(folder, id))
+        text, figure = render(**card_dataset.facts(folder, id)), None
     with ExitStack() as stack:  # all are written before the first is renamed
         for name, content in files.items():
             temporary = stack.enter_context(whole_file(folder / RESULTS / f"{name}.json"))
             temporary.write_text(card_results.to_json(content), encoding="utf-8")
+        if figure:
+            figure.savefig(stack.enter_context(whole_file(folder / card_lead.PLOT)), dpi=110, format="png")
         stack.enter_context(whole_file(path)).write_text(add_seal(text), encoding="utf-8")
     return path
 
@@ -130,7 +134,10 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
         onnx=ONNX_FILES[onnx] if onnx else "",
         dtype=onnx,
         summary=card_text.summary(record),
-        scale=card_text.scale(speed, folder),
+        facts=card_lead.facts(speed, folder, record.licence),
+        lead=card_lead.table(contents.values(), folder, record),
+        plot=card_lead.PLOT if contents else "",
+        length=card_text.length(config),
         members=card_text.members(config),
         files=card_tables.files(folder),
         speed=card_tables.speed(speed, folder),
@@ -138,7 +145,7 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
         origin=card_text.origin(record),
         licence=card_text.licence(record),
         judge=card_text.judge(record),
-        limits=card_text.limits(record, contents, folder),
+        limits=card_text.limits(record, contents, folder, config),
     )
 
 
@@ -210,6 +217,8 @@ def check_card(folder: Path) -> None:
         "speed (`wav2small card --speed`)": card_results.read_speed(folder),
         "code that shows its use": re.search(r"^```python", card.text, re.MULTILINE),
     }
+    if card_lead.PLOT in card.text and not (folder / card_lead.PLOT).is_file():
+        found[f"{card_lead.PLOT} (`wav2small card`)"] = None
     if lacking := [name for name, value in found.items() if not value]:
         raise Wav2SmallError(f"{path} lacks {'; '.join(lacking)}")
     card_results.read_results(folder, [])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.predictor import ONNX_FILES
+from wav2small.inference.predictor import MAX_SECONDS, longest_clip
 from wav2small.models.adv import LABELS
 from wav2small.provenance.licences import licence_of
 from wav2small.provenance.provenance import Link, Provenance
@@ -20,6 +20,10 @@ SPEECH_IN = (
     "each about 0 to 1 and not clipped."
 )
 HUB_NAMES = {"odbl-1.0": "odbl"}  # licences whose name on the Hub is not the SPDX id in lower case
+WHISPER = (
+    "The weights of Whisper, on which it builds, are MIT (OpenAI). That grant covers the weights, not the audio that "
+    "they learned from, which OpenAI has not published."
+)
 LEARNED = ("train", "distill")
 DATASETS = ("training", "mixing", "labels")  # uses of a corpus that the Hub lists under `datasets`
 
@@ -62,7 +66,8 @@ def summary(record: Provenance) -> str:
         how = f"Distilled: it was trained on teacher labels of {names(step.teachers)}, not on people's ratings."
     elif speech := corpora_for(step, "training"):
         labels = corpora_for(step, "labels")
-        how = f"Trained on {names(speech)}{f', against {names(labels)}' if labels else ''}, without a teacher."
+        start = f"It starts from {names([step.parent])}. " if step.parent else ""
+        how = f"{start}Trained on {names(speech)}{f', against {names(labels)}' if labels else ''}, without a teacher."
     elif step.parent:
         how = f"The published weights of {names([step.parent])}, in the layout of this project."
     else:
@@ -76,18 +81,18 @@ def corpora_for(step: Provenance, use: str) -> list[Link]:
 
 
 def names(links: Sequence[Link]) -> str:
-    """Names of links in a sentence; those on the Hub are linked."""
+    """Names of links in a sentence, each once; those on the Hub are linked."""
     shown = [f"[{link.id}](https://huggingface.co/{link.id})" if on_hub(link) and link.use in ("teacher", "parent")
+             else (link.credit or link.id).partition(";")[0] if link.use == "parent"
              else link.credit or link.id for link in links]  # fmt: skip
+    shown = list(dict.fromkeys(shown))
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 
-def scale(speed: Content | None, folder: Path) -> str:
-    """Values and bytes, in a sentence."""
-    found = [file for file in ONNX_FILES.values() if (folder / file).is_file()]
-    sizes = [f"{(folder / file).stat().st_size:,} bytes (`{file}`)" for file in found]
-    values = [f"{model['values']:,} values" for model in speed["models"][:1]] if speed else []
-    return f"Size: {'; '.join([*values, *sizes]) or NOT_MEASURED.lower()}"
+def length(config: dict[str, Any]) -> str:
+    """How long a clip may be, in words."""
+    seconds = longest_clip(config)
+    return "any length" if seconds == MAX_SECONDS else f"up to {seconds:g} s"
 
 
 def members(config: dict[str, Any]) -> str:
@@ -141,12 +146,14 @@ def licence(record: Provenance) -> str:
     """The licence, why it applies, and whom to credit."""
     words = licence_of((record.name, record.licence)).summary()
     lines = [f"**{record.licence}**: {words}. It follows from the licences of all material that this was made from."]
+    if any("whisper" in f"{link.id} {link.credit}".lower() for link in record.links()):
+        lines[0] += f" {WHISPER}"
     if named := record.attributions():
         lines += ["", "Credit, to be kept with it:", "", *(f"- {line}" for line in named)]
     return "\n".join(lines)
 
 
-def limits(record: Provenance, contents: dict[str, Content], folder: Path) -> str:
+def limits(record: Provenance, contents: dict[str, Content], folder: Path, config: dict[str, Any]) -> str:
     """What a user must not expect, by the provenance and by what was measured."""
     step = training_step(record)
     points = []
@@ -162,6 +169,8 @@ def limits(record: Provenance, contents: dict[str, Content], folder: Path) -> st
         points += weakest(content, folder)
     where = ", ".join(title(content) for content in contents.values())
     points.append(f"Measured on {where}, and on nothing else." if contents else f"Agreement: {NOT_MEASURED.lower()}")
+    if longest_clip(config) < MAX_SECONDS:
+        points.append(f"It predicts {length(config)} at once: predict a timeline of what is longer.")
     points.append("It uses the voice alone, without the words and without the context.")
     points.append("The network predicts numbers for silence and noise as well; `wav2small` gives none for them.")
     return "\n".join(f"- {point}" for point in points)

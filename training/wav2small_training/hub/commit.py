@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
@@ -47,7 +47,7 @@ class Change:
 
     path: str
     size: int
-    kind: Literal["new", "changed", "unchanged", "removed"]
+    kind: Literal["new", "changed", "unchanged", "removed", "not compared"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Plan:
         licence: on the card.
         url: of the commit or pull request; `None` if nothing was sent.
         note: further information for the user.
+        compared: whether the files of the Hub are known.
     """
 
     target: Target
@@ -71,6 +72,7 @@ class Plan:
     licence: str | None = None
     url: str | None = None
     note: str = ""
+    compared: bool = True
 
     @property
     def unchanged(self) -> bool:
@@ -79,6 +81,8 @@ class Plan:
 
     def title(self) -> str:
         """Repository, licence, and what is new."""
+        if not self.compared:
+            return f"{self.target.id} ({self.target.kind}), licence {self.licence}"
         new = "" if self.exists else f", new, {'private' if self.target.private else 'public'}"
         branch = "" if self.target.revision == MAIN else f", branch {self.target.revision}"
         branch += ", new" if self.exists and self.head is None else ""
@@ -94,6 +98,12 @@ class Plan:
         return table
 
     def __str__(self) -> str:
+        if not self.compared:
+            size = decimal(sum(change.size for change in self.changes))
+            return (
+                f"all checks of {len(self.changes)} files ({size}) passed; the Hub cannot be reached, so they were not "
+                f"compared with {self.target.id}"
+            )
         size = decimal(sum(change.size for change in self.changes if change.kind in ("new", "changed")))
         counts = {kind: sum(change.kind == kind for change in self.changes) for kind in ("new", "changed", "removed")}
         told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "a new branch"
@@ -102,6 +112,10 @@ class Plan:
         if self.unchanged:
             return f"nothing to do: {self.target.id} holds these files already"
         return f"this would {'propose' if self.target.pull_request else 'publish'} {told} ({size}) in one commit"
+
+
+class UnreachableError(Wav2SmallError):
+    """The Hub gave no response, or failed itself."""
 
 
 def log_in(target: Target) -> HfApi:
@@ -160,6 +174,13 @@ def plan_commit(api: HfApi, target: Target, folder: Path, is_ours: Callable[[str
             f"{target.id} is not on the Hub: a pull request needs an existing repository, leave out --pr"
         )
     return Plan(target, changes(folder, there, is_ours), exists, head)
+
+
+def plan_without_hub(target: Target, folder: Path) -> Plan:
+    """What would be published, where the files of the Hub are not known."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    listed = [Change(path.relative_to(folder).as_posix(), path.stat().st_size, "not compared") for path in files]
+    return Plan(target, listed, exists=True, head=None, compared=False)
 
 
 def tree(api: HfApi, target: Target, revision: str | None) -> dict[str, RepoFile]:
@@ -250,14 +271,27 @@ def hub_errors(target: Target) -> Iterator[None]:
     except Wav2SmallError:
         raise
     except Exception as error:  # the two lines of huggingface_hub use HTTP clients without a common base class
-        raise Wav2SmallError(explain(target, error)) from None
+        status = status_of(error)
+        silent = not isinstance(error, ValueError) if status is None else status >= 500
+        raise (UnreachableError if silent else Wav2SmallError)(explain(target, error)) from None
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status of the Hub's response; `None` if there was no response."""
+    response = response_of(error)
+    return None if response is None else int(response.status_code)
+
+
+def response_of(error: BaseException) -> Any:
+    """The HTTP response in an error or its causes, if there was one."""
+    responses = [getattr(each, "response", None) for each in error_chain(error)]
+    return next((each for each in responses if each is not None), None)
 
 
 def explain(target: Target, error: BaseException) -> str:
     """Give the reason for a failed upload, and the remedy."""
     chain = list(error_chain(error))
-    responses = [getattr(each, "response", None) for each in chain]
-    response = next((each for each in responses if each is not None), None)
+    response = response_of(error)
     namespace = target.id.split("/")[0]
     if response is None:
         if isinstance(error, ValueError):

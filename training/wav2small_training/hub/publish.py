@@ -3,7 +3,7 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -43,7 +43,7 @@ def publish(
         private: make a new repository private.
         revision: branch; main by default.
         pull_request: propose the commit, also to a repository of somebody else.
-        dry_run: send nothing; needs no token for a public repository.
+        dry_run: send nothing; needs no token for a public repository, and says so where the Hub cannot be reached.
 
     Returns:
         The differences, and the address of the commit if there is one.
@@ -61,7 +61,7 @@ def publish(
         card.check_card(folder)
         licence = check_licence(folder)
         check_code(folder, repo_id)
-        plan = replace(commit.plan_commit(api, target, staged, validate.is_checkpoint_file), licence=licence)
+        plan = replace(compare(api, target, staged, validate.is_checkpoint_file, dry_run), licence=licence)
         if plan.unchanged:  # these files were checked when they were published
             return plan
         validate.check_weights(staged)
@@ -98,9 +98,19 @@ def publish_space(
     with staging_folder(source) as staged:
         copy_space(folder, staged)
         validate.check_secrets(staged)
-        plan = commit.plan_commit(api, target, staged, lambda path: not path.startswith("."))
+        plan = compare(api, target, staged, lambda path: not path.startswith("."), dry_run)
         plan = replace(plan, licence=front.get("license"), note=PAID if front["sdk"] == "gradio" else "")
         return plan if dry_run or plan.unchanged else commit.send_commit(api, plan, staged, MESSAGE)
+
+
+def compare(api: HfApi, target: Target, folder: Path, is_ours: Callable[[str], bool], dry_run: bool) -> Plan:
+    """Compare a folder with the Hub; a dry run goes on where the Hub cannot be reached."""
+    try:
+        return commit.plan_commit(api, target, folder, is_ours)
+    except commit.UnreachableError:
+        if not dry_run:
+            raise
+        return commit.plan_without_hub(target, folder)
 
 
 def copy_space(folder: Path | None, out: Path) -> None:

@@ -27,7 +27,7 @@ NOT_PUBLISHED = (".gitattributes", "recipe.yaml")  # a recipe may name folders o
 CHECKPOINT_FILE = re.compile(
     r"(config|preprocessor_config|provenance|words)\.json|README\.md"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
-    r"|onnx/model(_fp16|_quantized|_q4)?\.onnx(_data)?|results/[\w.-]+\.json|test/[\w.-]+\.safetensors"
+    r"|onnx/model(_fp16|_quantized|_q4)?\.onnx(_data)?|results/[\w.-]+\.(json|png)|test/[\w.-]+\.safetensors"
 )
 NEEDED = {  # file: what writes it
     "config.json": "training or `wav2small convert`",
