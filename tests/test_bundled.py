@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -14,7 +15,7 @@ from wav2small_training.data.provenance import corpus, facts
 from wav2small_training.evaluation.evaluate import evaluate
 from wav2small_training.evaluation.ratings import Norms
 from wav2small_training.hub.card_results import this_model
-from wav2small_training.recipe import Corpus, Recipe
+from wav2small_training.recipe import Corpus, MixtureRecipe, Recipe
 from wav2small_training.recipe_file import load_head, load_mixture, load_recipe
 
 HOUSE = ROOT / "training" / "recipes" / "house"
@@ -40,12 +41,18 @@ def test_it_tells_what_it_is_made_from(folder, speech):
     made = read_provenance(folder)
     front = (folder / "README.md").read_text(encoding="utf-8")
     assert f"license: {made.licence.lower()}\n" in front
-    for split, use in (("train", "training"), ("validation", "evaluation")):
+    mixtures = [recipe for recipe in house_recipes().values() if isinstance(recipe, MixtureRecipe)]
+    students = [recipe for recipe in mixtures if isinstance(recipe, Recipe)]
+    sources = {
+        "training": [each for recipe in mixtures for each in recipe.corpora],
+        "evaluation": [each for recipe in students for each in recipe.validation.corpora],
+    }
+    for use, listed in sources.items():
         recorded = [each for each in made.corpora if each.use == use and (speech / each.id).is_dir()]  # not rendered
         assert recorded
         for each in recorded:
-            source = Corpus(source=str(speech / each.id), licence=each.licence, where={"split": split})
-            again = corpus(source, use)
+            source = next(source for source in listed if Path(source.source).name == each.id)
+            again = corpus(source.model_copy(update={"source": str(speech / each.id)}), use)
             assert (each.clips, each.hours) == (again.clips, again.hours), each.id
 
 
