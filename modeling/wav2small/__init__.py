@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from .inference.prediction import Prediction as Prediction
     from .inference.predictor import Predictor as Predictor
     from .inference.predictor import load as load
+    from .inference.segments import Segment as Segment
+    from .inference.segments import find_turns as find_turns
+    from .inference.segments import read_segments as read_segments
+    from .models.audio import Channel as Channel
     from .models.auto import AdvTeacherConfig as AdvTeacherConfig
     from .models.auto import AdvTeacherForAudioClassification as AdvTeacherForAudioClassification
     from .models.auto import MobileNetAdvConfig as MobileNetAdvConfig
@@ -28,14 +32,18 @@ _PUBLIC = {
     "AdvTeacherForAudioClassification": "models.auto",
     "MobileNetAdvConfig": "models.auto",
     "MobileNetAdvForAudioClassification": "models.auto",
+    "Channel": "models.audio",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
+    "Segment": "inference.segments",
     "TcnAdvConfig": "models.auto",
     "TcnAdvForAudioClassification": "models.auto",
     "Wav2SmallConfig": "models.auto",
     "Wav2SmallError": "models.errors",
     "Wav2SmallForAudioClassification": "models.auto",
+    "find_turns": "inference.segments",
     "load": "inference.predictor",
+    "read_segments": "inference.segments",
     "teacher_from": "convert.teacher",
 }
 __all__ = sorted(_PUBLIC)

@@ -18,6 +18,19 @@ Row = tuple[str, Prediction]  # (file, prediction)
 COLUMNS = ["file", *(field.name for field in fields(Prediction)), "uncertain"]
 
 
+def row_name(file: str, prediction: Prediction) -> str:
+    """The name of a row in a picture: of its file, and of its speaker where there is one."""
+    if prediction.speaker is None:
+        return file
+    return str(Path(file).with_suffix("") / prediction.speaker.replace("/", " ").replace(".", " "))
+
+
+def columns(rows: list[Row]) -> list[str]:
+    """The columns of rows: speaker and text only where one of them is known."""
+    known = {name for _, row in rows for name in row.as_dict()}
+    return [name for name in COLUMNS if name == "file" or name in known]
+
+
 def guess_format(path: Path) -> Format:
     """The format of an output file by its suffix; a table for any other suffix."""
     formats: dict[str, Format] = {".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -41,7 +54,7 @@ def format_rows(rows: list[Row], kind: Format, width: int | None = None) -> byte
         return (json.dumps([_record(row) for row in rows], indent=2, ensure_ascii=False) + "\n").encode()
     text = io.StringIO(newline="")
     if kind == "csv":
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, columns(rows), lineterminator="\n")
         writer.writeheader()
         writer.writerows(_record(row) for row in rows)
     else:
@@ -56,17 +69,26 @@ def rows_table(rows: list[Row]) -> "Table":
 
     A word in brackets is uncertain: it rests on less than .5 s of speech.
     """
+    from rich.markup import escape
     from rich.table import Table
 
     result = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+    known = columns(rows)
     result.add_column("file", overflow="fold")
+    if "speaker" in known:
+        result.add_column("speaker", overflow="fold")
     for column in ("seconds", "arousal", "dominance", "valence"):
         result.add_column(column, justify="right", no_wrap=True)
     result.add_column("word", no_wrap=True)
+    if "text" in known:
+        result.add_column("text", overflow="fold")
     for file, row in rows:
         numbers = [f"{value:.2f}" if row.spoken else "-" for value in row.as_array()]
         word = f"({row.word or 'uncertain'})" if row.spoken and row.uncertain else row.word or ""
-        result.add_row(file, f"{row.start:.1f}-{row.end:.1f}", *numbers, word, style=None if row.spoken else "dim")
+        who = [row.speaker or ""] if "speaker" in known else []
+        said = [row.text or ""] if "text" in known else []
+        cells = [file, *who, f"{row.start:.1f}-{row.end:.1f}", *numbers, word, *said]
+        result.add_row(*map(escape, cells), style=None if row.spoken else "dim")
     return result
 
 
@@ -84,9 +106,9 @@ def _parquet(rows: list[Row]) -> bytes:
         raise Wav2SmallError("Parquet needs pyarrow: pip install 'wav2small[report]'") from error
     sink = io.BytesIO()
     # with types: a column of nothing has none of its own
-    texts, flags = ("file", "word"), ("uncertain",)
+    texts, flags = ("file", "word", "speaker", "text"), ("uncertain",)
     types = {name: pyarrow.string() if name in texts else pyarrow.bool_() if name in flags else pyarrow.float64()
-             for name in COLUMNS}  # fmt: skip
+             for name in columns(rows)}  # fmt: skip
     table = pyarrow.Table.from_pylist([_record(row) for row in rows], schema=pyarrow.schema(types))
     parquet.write_table(table, sink)
     return sink.getvalue()

@@ -101,29 +101,46 @@ def predict(
     timeline: Annotated[bool, typer.Option("--timeline", help="Predict each window of a recording.")] = False,
     window: Annotated[float, typer.Option(help="Seconds in a window of the timeline.")] = 5.0,
     hop: Annotated[float, typer.Option(help="Seconds from one window to the next.")] = 1.0,
+    segments: Annotated[
+        Path | None, typer.Option(help="Predict each turn of one recording: .srt, .vtt, .rttm, .json or .TextGrid.")
+    ] = None,
+    turns: Annotated[bool, typer.Option("--turns", help="Predict each turn, cut at pauses.")] = False,
+    channels: Annotated[
+        Literal["mix", "split"], typer.Option(help="Mix the channels, or take each for a speaker of its own.")
+    ] = "mix",
     plot: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Files predicted at the same time.")] = os.cpu_count() or 1,
 ) -> None:
     """Predict arousal, dominance and valence of recordings."""
     from ..inference.predictor import load
+    from ..inference.segments import read_segments
     from . import formats
+    from .sources import Way, predict_source
 
     kind = format or (formats.guess_format(output) if output else "table")
     if kind == "parquet" and output is None:
         raise Wav2SmallError("Parquet cannot be printed on a terminal: name a file with --output")
     files = expand_paths(paths)
+    if segments and len(files) > 1:
+        raise Wav2SmallError(f"{segments} belongs to one recording: name one, not {len(files)}")
+    if timeline + turns + bool(segments) > 1:
+        raise Wav2SmallError("--timeline, --turns and --segments are three ways to cut a recording: choose one")
+    if segments and channels == "split":
+        raise Wav2SmallError("--segments says who speaks: it does not go with --channels split")
+    way: Way = read_segments(segments) if segments else "turns" if turns else (window, hop) if timeline else "whole"
+    long = way != "whole"
     predictor = load(model, dtype=dtype)
 
     def predict_file(file: str) -> "list[Prediction] | Wav2SmallError":
         try:
             source = sys.stdin.buffer.read() if file == "-" else file
-            return predictor.timeline(source, window, hop) if timeline else [predictor(source)]
+            return predict_source(predictor, source, way, channels == "split", show=long and len(files) == 1)
         except Wav2SmallError as error:
             return Wav2SmallError(str(error).replace("<bytes>", "standard input"))
 
     rows: list[Row] = []
     errors: list[Wav2SmallError] = []
-    results = map_files(predict_file, files, threads, progress=timeline or len(files) >= PROGRESS_FILES)
+    results = map_files(predict_file, files, threads, progress=len(files) > 1 if long else len(files) >= PROGRESS_FILES)
     for file, result in zip(files, results, strict=True):
         if isinstance(result, Wav2SmallError):
             errors.append(result)
@@ -134,7 +151,7 @@ def predict(
     if rows and plot:
         from .plot import draw_plot
 
-        draw_plot(rows, plot, predictor.words)
+        draw_plot([(formats.row_name(file, one), one) for file, one in rows], plot, predictor.words)
     for error in errors:
         print_error(str(error))
     if errors:

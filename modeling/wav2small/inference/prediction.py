@@ -25,6 +25,8 @@ class Prediction:
         speech: share of the window in which somebody speaks, 0 to 1.
         word: affect word, such as "tense", "calm" or, near the middle, "unsure"; without speech "silence" or
             "no speech". `None` if the checkpoint has no `words.json`. See `wav2small.inference.words`.
+        speaker: who speaks, if that is known.
+        text: what is said, if that is known.
 
     Examples:
         >>> print(Prediction(0.8, 0.6, 0.2, start=0, end=1.5, word="tense"))
@@ -40,6 +42,8 @@ class Prediction:
     end: float
     speech: float = 1.0
     word: str | None = None
+    speaker: str | None = None
+    text: str | None = None
 
     @property
     def spoken(self) -> bool:
@@ -61,16 +65,20 @@ class Prediction:
             parts = [f"arousal {self.arousal:.2f}", f"dominance {self.dominance:.2f}", f"valence {self.valence:.2f}"]
         parts += [self.word] if self.word else []
         parts += ["uncertain"] if self.spoken and self.uncertain else []
-        return f"{self.start:.1f} to {self.end:.1f} s: {', '.join(parts)}"
+        who = f"{self.speaker}, " if self.speaker else ""
+        return f"{who}{self.start:.1f} to {self.end:.1f} s: {', '.join(parts)}"
 
     def as_dict(self) -> dict[str, Any]:
         """All fields by name, and whether the prediction is uncertain; `None` for a number that there is not.
+
+        Speaker and text are left out where they are not known.
 
         >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5).as_dict()["valence"]
         0.2
         """
         values = {name: None if value != value else value for name, value in asdict(self).items()}  # NaN is not itself
-        return {**values, "uncertain": self.uncertain}
+        known = {name: value for name, value in values.items() if value is not None or name not in ("speaker", "text")}
+        return {**known, "uncertain": self.uncertain}
 
     def as_array(self) -> np.ndarray:
         """(3,) float32: arousal, dominance, valence; NaN without speech.

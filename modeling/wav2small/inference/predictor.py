@@ -3,6 +3,8 @@
 import json
 import math
 from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -17,6 +19,7 @@ from ..models.adv import LABELS, LEAST_SECONDS
 from ..models.errors import Wav2SmallError
 from . import words
 from .prediction import Prediction
+from .segments import Segment
 from .speech import LEAST_SPEECH, find_detector, is_silent
 from .timeline import Stream, WindowBuffer, Windows
 
@@ -28,6 +31,8 @@ ONNX_FILES = {  # the names that transformers.js looks for
 }
 MAX_SECONDS = 600.0  # longest clip of one forward pass; a timeline has no limit
 WHISPER_STEP = 0.02  # s for each position embedding of a Whisper encoder
+SEGMENT_WINDOW = 10.0  # s; a longer segment is predicted in windows of this length
+SHORT, REPEATED = 1.0, 2.0  # s: what is shorter than the first is repeated to the second; see docs/speech.md
 BATCH = 8  # clips in a forward pass
 
 Dtype = Literal["fp32", "fp16", "q8", "q4"]
@@ -175,6 +180,57 @@ class Predictor:
         self._check_length(source, seconds)
         return predictions + stream.flush()
 
+    def segments(self, source: Any, segments: Iterable[Segment]) -> list[Prediction]:
+        """Predict the turns, or other segments, of a recording; the memory needed does not grow with its length.
+
+        Args:
+            source: one recording, as in a call.
+            segments: in s; they may overlap. See [`read_segments`] and [`find_turns`].
+
+        Returns:
+            One prediction a segment, with its speaker and text, in order of their start. A segment above 10 s is
+            predicted in windows, and has their mean; one below 0.1 s has no numbers.
+
+        Raises:
+            Wav2SmallError: if the recording cannot be read, or a segment begins after its end.
+
+        Examples:
+            >>> turns = [Segment(0, 3, "Anna", "Good morning."), Segment(3.5, 6)]
+            >>> for row in load().segments("examples/woman_libri1183.flac", turns):
+            ...     print(row.start, row.end, row.speaker, row.spoken)
+            0 3 Anna True
+            3.5 6 None True
+        """
+        ordered = sorted(segments, key=lambda segment: (segment.start, segment.end))
+        windows: list[list[Prediction]] = [[] for _ in ordered]
+        streams: dict[int, Stream] = {}  # of the segments that have begun, by their number
+        window, rate = min(SEGMENT_WINDOW, self.max_seconds), self.sampling_rate
+        position = begun = 0
+        for block in audio.stream_audio(source, rate):
+            while begun < len(ordered) and round(ordered[begun].start * rate) < position + len(block):
+                streams[begun] = self.stream(window, window / 2)
+                begun += 1
+            for i in list(streams):
+                first, last = (round(t * rate) - position for t in (ordered[i].start, ordered[i].end))
+                windows[i] += streams[i].push(block[max(0, first) : max(0, last)])
+                if last <= len(block):
+                    windows[i] += streams.pop(i).flush()
+            position += len(block)
+        for i, stream in streams.items():
+            windows[i] += stream.flush()
+        if begun < len(ordered):
+            late, name = ordered[begun].start, audio.source_name(source)
+            raise Wav2SmallError(
+                f"a segment begins at {late:.1f} s, after the end of {name} at {position / rate:.1f} s"
+            )
+        return [
+            replace(
+                self.mean(each) if each else no_prediction(0, 0, 0.0, silent=False),
+                start=segment.start, end=segment.end, speaker=segment.speaker, text=segment.text,
+            )
+            for segment, each in zip(ordered, windows, strict=True)
+        ]  # fmt: skip
+
     def stream(self, window: float = 5.0, hop: float = 1.0, sampling_rate: int | None = None) -> Stream:
         """Start a stream for live audio: `push` each block, `flush` at the end.
 
@@ -251,7 +307,7 @@ class Predictor:
             >>> load().logits((np.zeros(16000), 16000)).shape
             (3,)
         """
-        logits: np.ndarray = self._run(self._read(source)[None])[0][0]
+        logits: np.ndarray = self._session.run(["logits"], {"input_values": self._read(source)[None]})[0][0]
         return logits
 
     def _read(self, source: Any) -> np.ndarray:
@@ -282,7 +338,7 @@ class Predictor:
             for first in range(0, len(group), BATCH):
                 members = group[first : first + BATCH]
                 batch = np.stack([windows[i][1] for i in members])
-                for i, values, speech in zip(members, *self._run(batch, speech=True), strict=True):
+                for i, values, speech in zip(members, *self._run(batch), strict=True):
                     begin, samples = windows[i]
                     start, end = begin / self.sampling_rate, (begin + len(samples)) / self.sampling_rate
                     silent = is_silent(samples)
@@ -292,12 +348,16 @@ class Predictor:
                         predictions[i] = self._prediction(values, start, end, float(speech))
         return [predictions[i] for i in range(len(windows))]
 
-    def _run(self, batch: np.ndarray, speech: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(batch, samples) -> (batch, 3), and the share of speech (batch,): the network's own, or the detector's."""
-        logits, *shares = self._session.run(self._outputs, {"input_values": batch})
+        longer, samples = batch, batch.shape[1]
+        if samples < SHORT * self.sampling_rate:
+            repeats = -(-int(REPEATED * self.sampling_rate) // samples)
+            longer = np.tile(batch, repeats)[:, : int(REPEATED * self.sampling_rate)]
+        logits, *shares = self._session.run(self._outputs, {"input_values": longer})
         if shares:
             return logits, shares[0][:, 0]
-        return logits, np.array([self._detect(clip).mean() for clip in batch]) if speech else np.ones(len(batch))
+        return logits, np.array([self._detect(clip).mean() for clip in batch])
 
     def _prediction(self, values: np.ndarray, start: float, end: float, speech: float) -> Prediction:
         arousal, dominance, valence = values.tolist()

@@ -3,6 +3,9 @@
 import io
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,22 @@ except ImportError:
     soundfile = soxr = None
 
 SUFFIXES = frozenset({".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"})
+if find_spec("av"):  # FFmpeg's libraries, the extra "formats"
+    SUFFIXES |= {".3gp", ".aac", ".amr", ".m4a", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma"}
 BLOCK_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of a source, itself a source: a call may have one speaker in each channel.
+
+    Attributes:
+        source: a path, bytes, a file object, or `(array, rate)`.
+        number: of the channel, from 1.
+    """
+
+    source: Any
+    number: int
 
 
 def audio_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -34,6 +52,8 @@ def audio_files(folder: str | os.PathLike[str]) -> list[Path]:
 
 def source_name(source: Any) -> str:
     """The name of a source in errors: its path, or its kind."""
+    if isinstance(source, Channel):
+        return f"{source_name(source.source)}, channel {source.number}"
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -47,8 +67,8 @@ def read_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | Non
     """Read audio as one waveform.
 
     Args:
-        source: a path, the bytes of a file, a binary file object that can seek, or `(array, rate)`. An array has
-            the shape (samples,) or (samples, channels); integers are scaled by their type's range.
+        source: a path, the bytes of a file, a binary file object that can seek, `(array, rate)`, or a [`Channel`] of
+            these. An array has the shape (samples,) or (samples, channels); integers are scaled by their type's range.
         sampling_rate: of the result, in Hz.
         max_seconds: longest recording that is read; a longer one is an error, found before it fills the memory.
 
@@ -81,10 +101,8 @@ def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray
     [160000, 160000, 80000]
     """
     called = source_name(source)
-    if isinstance(source, tuple):
-        rate, blocks = _array_blocks(source)
-    else:
-        rate, blocks = _file_blocks(source, called)
+    channel = source.number if isinstance(source, Channel) else None
+    rate, blocks = _open(source.source if isinstance(source, Channel) else source, called)
     if rate == sampling_rate:
         resampler = None
     elif soxr is None:
@@ -93,7 +111,7 @@ def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray
         resampler = soxr.ResampleStream(rate, sampling_rate, 1, dtype="float32", quality="HQ")
     position = 0
     for block in blocks:
-        mono = block.mean(axis=1, dtype=np.float32) if block.ndim == 2 else block
+        mono = _one_channel(block, channel, called)
         bad = np.flatnonzero(~np.isfinite(mono))
         if bad.size:
             at = (position + bad[0]) / rate
@@ -104,6 +122,31 @@ def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray
         raise Wav2SmallError(f"{called} holds no samples")
     if resampler is not None:
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def count_channels(source: Any) -> int:
+    """How many channels a source has; arguments and errors are those of [`read_audio`].
+
+    >>> count_channels((np.zeros((100, 2)), 8000))
+    2
+    """
+    block = next(_open(source, source_name(source))[1], np.zeros(0))
+    return int(block.shape[1]) if block.ndim == 2 else 1
+
+
+def _one_channel(block: np.ndarray, channel: int | None, called: str) -> np.ndarray:
+    """(samples,): one channel of a block, from 1, or the mean of all."""
+    table = block.reshape(len(block), -1)
+    if channel is None:
+        return table.mean(axis=1, dtype=np.float32)
+    if not 1 <= channel <= table.shape[1]:
+        raise Wav2SmallError(f"{called}: it has the channels 1 to {table.shape[1]}")
+    return table[:, channel - 1]
+
+
+def _open(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
+    """Sampling rate and blocks (samples,) or (samples, channels) of a source."""
+    return _array_blocks(source) if isinstance(source, tuple) else _file_blocks(source, called)
 
 
 def _array_blocks(source: tuple[Any, ...]) -> tuple[int, Iterator[np.ndarray]]:
@@ -151,7 +194,8 @@ def _file_blocks(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
     try:
         file = soundfile.SoundFile(source)
     except (soundfile.LibsndfileError, TypeError, OSError) as error:
-        raise Wav2SmallError(_unreadable(called, error)) from None
+        source.seek(0)
+        return _ffmpeg_blocks(source, called, error)
     return file.samplerate, _decode(file, called)
 
 
@@ -165,6 +209,45 @@ def _decode(file: Any, called: str) -> Iterator[np.ndarray]:
             raise Wav2SmallError(_unreadable(called, error)) from None
 
 
-def _unreadable(called: str, error: Exception) -> str:
+def _ffmpeg_blocks(file: Any, called: str, reason: Exception) -> tuple[int, Iterator[np.ndarray]]:
+    """What soundfile cannot read, by FFmpeg's libraries: AAC, WMA, WebM and others.
+
+    Args:
+        file: a binary file object.
+        called: its name in errors.
+        reason: why soundfile cannot read it.
+    """
+    if not find_spec("av"):
+        hint = "convert it to WAV, FLAC, OGG or MP3; for M4A, AAC, WebM and WMA: pip install 'wav2small[formats]'"
+        raise Wav2SmallError(_unreadable(called, reason, hint))
+    av = import_module("av")  # as a statement, transformers would take it for a requirement of this remote code
+    try:
+        container = av.open(file)
+        stream = container.streams.audio[0]
+        rate = stream.codec_context.sample_rate
+    except (av.FFmpegError, IndexError, ValueError):
+        raise Wav2SmallError(_unreadable(called, reason)) from None
+
+    def blocks() -> Iterator[np.ndarray]:
+        resampler = av.AudioResampler(format="fltp", rate=rate)  # the same rate and channels, as planes of floats
+        parts, samples = [], 0
+        with container:
+            try:
+                for frame in container.decode(stream):
+                    for converted in resampler.resample(frame):
+                        parts.append(converted.to_ndarray().T)  # (samples, channels)
+                        samples += len(parts[-1])
+                    if samples >= BLOCK_SECONDS * rate:
+                        yield np.concatenate(parts)
+                        parts, samples = [], 0
+            except av.FFmpegError as error:
+                raise Wav2SmallError(_unreadable(called, error)) from None
+        if samples:
+            yield np.concatenate(parts)
+
+    return rate, blocks()
+
+
+def _unreadable(called: str, error: Exception, hint: str = "convert it to WAV, FLAC, OGG or MP3") -> str:
     reason = str(getattr(error, "error_string", error)).strip(" .\n") or "unknown format"
-    return f"{called} is not readable audio ({reason}): convert it to WAV, FLAC, OGG or MP3"
+    return f"{called} is not readable audio ({reason}): {hint}"
