@@ -1,5 +1,6 @@
 """What `wav2small train-head` makes becomes a folder for the Hub: 8-bit ONNX, card, all checks; without the Hub."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import voice_like
+from safetensors.torch import save_file
 from students import whisper_teacher
-from transformers import WhisperConfig
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 import wav2small
 from wav2small.models.adv import LABELS
@@ -36,8 +36,11 @@ output: teacher
 @pytest.fixture
 def place(tmp_path) -> Path:
     """A recipe, a small Whisper encoder, and voices of four speakers with ratings."""
-    config = whisper_teacher().config.members[0]["encoder"]
-    WhisperEncoder(WhisperConfig(**config)).save_pretrained(tmp_path / "encoder")
+    made = whisper_teacher()
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").write_text(json.dumps(made.config.members[0]["encoder"]))
+    weights = {f"encoder.{name}": value for name, value in made.members[0].encoder.state_dict().items()}
+    save_file(weights, tmp_path / "encoder" / "model.safetensors")
     random, lines = np.random.default_rng(0), ["file_name,speaker," + ",".join(LABELS)]
     (tmp_path / "voices").mkdir()
     for i in range(16):
