@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .convert.teacher import teacher_from as teacher_from
+    from .inference.compare import compare as compare
     from .inference.prediction import Prediction as Prediction
     from .inference.predictor import Predictor as Predictor
     from .inference.predictor import load as load
@@ -41,6 +42,7 @@ _PUBLIC = {
     "Wav2SmallConfig": "models.auto",
     "Wav2SmallError": "models.errors",
     "Wav2SmallForAudioClassification": "models.auto",
+    "compare": "inference.compare",
     "find_turns": "inference.segments",
     "load": "inference.predictor",
     "read_segments": "inference.segments",

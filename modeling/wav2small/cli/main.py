@@ -210,6 +210,71 @@ def write_rows(rows: "list[Row]", kind: "Format", output: Path | None) -> None:
 
 
 @app.command()
+def listen(
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Number or part of the name; `python -m sounddevice` lists them.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="A line of JSON for each prediction.")] = False,
+) -> None:
+    """Predict what the microphone hears; Ctrl-C stops.
+
+    Each prediction covers the last 3 s. Nothing is stored.
+    """
+    from ..inference.predictor import load
+    from .listen import listen as run_listen
+
+    run_listen(load(model), device, json)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A", exists=True, help="A recording, or a folder.")],
+    after: Annotated[Path, typer.Argument(metavar="B", exists=True, help="Its counterpart.")],
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    format: Annotated[
+        Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the suffix of --output, else a table.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, .csv or .json.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
+) -> None:
+    """Show how B differs from A: a codec, an enhancer, a voice.
+
+    Folders are compared file by file, by name.
+    """
+    from rich.console import Console
+
+    from ..atomic import whole_file
+    from ..inference.compare import compare as run_compare
+    from ..inference.predictor import load
+    from . import compare as tables
+
+    kind = format or (output.suffix[1:].lower() if output else "table")
+    if output and kind not in ("csv", "json"):
+        raise Wav2SmallError(f"{output}: a comparison is saved as .csv or .json")
+    names, first, second = zip(*tables.pair_files(before, after), strict=True)
+    comparison = run_compare(load(model), first, second, names)
+    if output:
+        with whole_file(output) as temporary:
+            temporary.write_bytes(tables.format_comparison(comparison, kind))
+    elif kind == "table":
+        Console().print(tables.comparison_table(comparison))
+    else:
+        typer.echo(tables.format_comparison(comparison, kind), nl=False)
+    if plot:
+        tables.draw_comparison(comparison, plot)
+
+
+@app.command()
+def notice() -> None:
+    """Print a notice for people who are heard, and the law."""
+    from .notice import LAW, NOTICE
+
+    typer.echo(NOTICE)
+    typer.echo(f"\n{LAW}", err=True)
+
+
+@app.command()
 def models(
     folders: Annotated[
         list[Path] | None,

@@ -254,6 +254,8 @@ class Predictor:
             raise Wav2SmallError(f"window={window}: it must be at least {LEAST_SECONDS} s")
         if window > self.max_seconds:
             raise Wav2SmallError(f"window={window}: this model predicts at most {self.max_seconds:g} s at once")
+        if sampling_rate is not None and not (sampling_rate > 0 and sampling_rate == int(sampling_rate)):
+            raise Wav2SmallError(f"sampling_rate={sampling_rate}: it must be a whole number of Hz above 0")
         if not hop * self.sampling_rate >= 1:
             raise Wav2SmallError(f"hop={hop}: it must be above 0 s")
         rate = self.sampling_rate

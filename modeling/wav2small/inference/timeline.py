@@ -1,10 +1,13 @@
 """Windows over audio that arrives in blocks of any size: the same code serves long files and live microphones."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import soxr
 
+from ..models.audio import as_floats
+from ..models.errors import Wav2SmallError
 from .prediction import Prediction
 
 Windows = list[tuple[int, np.ndarray]]  # (first sample of the window in the audio, samples)
@@ -63,6 +66,24 @@ class WindowBuffer:
         return [(self.samples - len(tail), tail)]
 
 
+def mono_block(block: Any, dtype: str | None) -> np.ndarray:
+    """A block of a microphone as (samples,) float32; arguments and errors are those of `Stream.push`."""
+    if isinstance(block, bytes | bytearray | memoryview):
+        if dtype is None:
+            raise Wav2SmallError('bytes do not say what they hold: name it, as in push(block, dtype="int16")')
+        try:
+            block = np.frombuffer(block, dtype)
+        except (TypeError, ValueError) as error:
+            raise Wav2SmallError(f"{len(block)} bytes are no block of {dtype} ({error})") from None
+    array = np.asarray(block)
+    if array.ndim not in (1, 2):
+        raise Wav2SmallError(f"a block must be (samples,) or (samples, channels), not {array.shape}")
+    samples = as_floats(array).reshape(len(array), -1).mean(axis=1) if array.size else np.zeros(0, np.float32)
+    if not np.isfinite(samples).all():
+        raise Wav2SmallError("a block holds NaN or infinite samples: clean it first")
+    return samples
+
+
 class Stream:
     """Predictions for audio that is still arriving; made by `Predictor.stream`.
 
@@ -79,16 +100,33 @@ class Stream:
         resampler: soxr.ResampleStream | None,
     ):
         self._predict, self._windows, self._resampler = predict, windows, resampler
+        self._ended = False
 
-    def push(self, block: np.ndarray) -> list[Prediction]:
-        """Take a mono block (samples,), float in -1..1; return a prediction for each window that it completes."""
-        block = np.asarray(block, np.float32)
+    def push(self, block: Any, dtype: str | None = None) -> list[Prediction]:
+        """Take the next block of any size, as a microphone gives it.
+
+        Args:
+            block: (samples,) or (samples, channels), floats in -1..1 or integers; or bytes of one channel.
+            dtype: numpy's name of the type of the samples in bytes, such as "int16" or "float32".
+
+        Returns:
+            A prediction for each window that the block completes.
+
+        Raises:
+            Wav2SmallError: if the stream has ended, or the block is no sound.
+        """
+        if self._ended:
+            raise Wav2SmallError("this stream has ended: start another one")
+        samples = mono_block(block, dtype)
         if self._resampler is not None:
-            block = self._resampler.resample_chunk(block)
-        return self._predict(self._windows.push(block))
+            samples = self._resampler.resample_chunk(samples)
+        return self._predict(self._windows.push(samples))
 
     def flush(self) -> list[Prediction]:
         """End the stream; return the prediction for the last samples, if no window has covered them yet."""
+        if self._ended:
+            return []
+        self._ended = True
         windows: Windows = []
         if self._resampler is not None:
             windows = self._windows.push(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))

@@ -157,15 +157,24 @@ def _array_blocks(source: tuple[Any, ...]) -> tuple[int, Iterator[np.ndarray]]:
         raise Wav2SmallError(f"the rate of an array must be a whole number of Hz above 0, not {rate!r}")
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > max(32, array.shape[0])):
         raise Wav2SmallError(f"an array must be (samples,) or (samples, channels), not {array.shape}: transpose it")
-    if array.dtype == np.uint8:
-        array = (array.astype(np.float32) - 128) / 128
-    elif array.dtype.kind == "i":
-        array = array.astype(np.float32) / (np.iinfo(array.dtype).max + 1)
-    elif array.dtype.kind != "f":
-        raise Wav2SmallError(f"an array must hold floats or signed integers, not {array.dtype}")
+    as_floats(array[:0])  # the type is checked before the first block
     size = int(BLOCK_SECONDS * rate)
-    blocks = (array[i : i + size].astype(np.float32, copy=False) for i in range(0, len(array), size))
-    return int(rate), blocks
+    return int(rate), (as_floats(array[i : i + size]) for i in range(0, len(array), size))
+
+
+def as_floats(array: np.ndarray) -> np.ndarray:
+    """Samples of any type as float32; integers are scaled by their type's range.
+
+    Raises:
+        Wav2SmallError: if they are neither floats nor integers of a sound.
+    """
+    if array.dtype == np.uint8:
+        return (array.astype(np.float32) - 128) / 128
+    if array.dtype.kind == "i":
+        return array.astype(np.float32) / (np.iinfo(array.dtype).max + 1)
+    if array.dtype.kind != "f":
+        raise Wav2SmallError(f"an array must hold floats or signed integers, not {array.dtype}")
+    return array.astype(np.float32, copy=False)
 
 
 def _file_blocks(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
