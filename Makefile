@@ -4,6 +4,7 @@
 # make lint   format, lint, types, spelling; make format: put the format right
 # make docs   the documentation, in out/site
 # make screenshots  pictures of the demo page in docs/screenshots, from its browser tests
+# make web    the npm package in web/: the network as WebAssembly, by clang and lld
 # make bench  what the tables of speed show; some minutes, on an idle machine with ../shared/speech beside it
 # Each sets up the environment that it needs, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -56,6 +57,15 @@ bench: .venv/.ready
 	$(DEV)/python -m wav2small_training.benchmarks.throughput training/recipes/offline.yaml
 	$(DEV)/python tests/demo_load.py
 	$(DEV)/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)
+
+WASM := clang --target=wasm32 -std=c99 -O3 -flto -ffreestanding -nostdlib -fno-math-errno -mbulk-memory \
+	-Iweb/include -Iout/c -Wl,--no-entry,--export=__heap_base,--strip-all web/wav2small_web.c out/c/wav2small.c
+
+web: .venv/.ready
+	rm -rf out/c
+	$(DEV)/wav2small export wav2small-72k out/c --format c
+	$(WASM) -o web/wav2small.wasm
+	$(WASM) -msimd128 -o web/wav2small-simd.wasm
 
 clean:
 	rm -rf .venv .venv-demo .venv-docs .venv-optimum out dist

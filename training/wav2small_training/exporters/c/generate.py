@@ -19,10 +19,11 @@ from .codes import Coder
 from .network import Network
 from .tcn import tcn
 from .text import defines
+from .vgg import vgg
 
 HEADER, SOURCE = "wav2small.h", "wav2small.c"
 TEMPLATES = Path(__file__).parent
-NETWORKS = {"tcn_adv": tcn}
+NETWORKS = {"tcn_adv": tcn, "wav2small": vgg}
 LEVEL_SECONDS = 5.0  # memory of the level of a stream
 
 
