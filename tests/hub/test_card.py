@@ -150,7 +150,7 @@ def test_the_head_of_a_card_shows_this_model_its_teacher_and_loudness_and_folds_
 
 def test_the_card_of_a_whisper_teacher_says_what_its_licence_covers_and_how_long_a_clip_may_be(made):
     text = text_of(made["whisper"])
-    assert "It starts from Whisper base (OpenAI). Trained on emodb, against published norms" in text
+    assert "On the frozen encoder of Whisper base (OpenAI), a head was fitted to emodb, against published norms" in text
     assert "That grant covers the weights, not the audio that they learned from" in text
     assert "It predicts up to 30 s at once" in text
     assert "Whisper" not in text_of(made["mobilenet_adv"]) and "30 s" not in text_of(made["adv_teacher"])

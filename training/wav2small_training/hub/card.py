@@ -133,7 +133,7 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
         load=json.dumps(bundled_name(folder) or place),
         onnx=ONNX_FILES[onnx] if onnx else "",
         dtype=onnx,
-        summary=card_text.summary(record),
+        summary=card_text.summary(record, config),
         facts=card_lead.facts(speed, folder, record.licence),
         lead=card_lead.table(contents.values(), folder, record),
         plot=card_lead.PLOT if contents else "",

@@ -59,15 +59,19 @@ def training_step(record: Provenance) -> Provenance:
     return record
 
 
-def summary(record: Provenance) -> str:
+def summary(record: Provenance, config: dict[str, Any]) -> str:
     """What the model does and how it was trained, in two sentences."""
     step = training_step(record)
     if step.teachers:
         how = f"Distilled: it was trained on teacher labels of {names(step.teachers)}, not on people's ratings."
     elif speech := corpora_for(step, "training"):
         labels = corpora_for(step, "labels")
-        start = f"It starts from {names([step.parent])}. " if step.parent else ""
-        how = f"{start}Trained on {names(speech)}{f', against {names(labels)}' if labels else ''}, without a teacher."
+        against = f", against {names(labels)}" if labels else ""
+        if step.parent and "members" in config:  # a teacher of `wav2small train-head`
+            how = f"On the frozen encoder of {names([step.parent])}, a head was fitted to {names(speech)}{against}."
+        else:
+            start = f"It starts from {names([step.parent])}. " if step.parent else ""
+            how = f"{start}Trained on {names(speech)}{against}, without a teacher."
     elif step.parent:
         how = f"The published weights of {names([step.parent])}, in the layout of this project."
     else:
