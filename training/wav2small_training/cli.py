@@ -189,15 +189,25 @@ def export(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Markdown file to write: all ways to quantize, measured.")] = None,
     kind: Annotated[
-        Literal["onnx", "c"], typer.Option("--format", help="onnx, or c: OUT gets wav2small.h and wav2small.c, C99.")
+        Literal["onnx", "c", "executorch", "litert"],
+        typer.Option("--format", help="onnx; c: OUT gets wav2small.h and wav2small.c, C99; or a runtime: its files."),
     ] = "onnx",
 ) -> None:
-    """Write the ONNX files of a checkpoint, or the network as C.
+    """Write the ONNX files of a checkpoint, the network as C, or the files of a runtime for phones and small boards.
 
-    The files are float, 8 bits and 4 bits (float16 for a teacher); one C source has all three.
+    ONNX files are float, 8 bits and 4 bits (float16 for a teacher); one C source has all three.
     """
-    if (report or dtype) and kind == "c":
-        raise Wav2SmallError("--report and --dtype are for ONNX files: remove them, or --format c")
+    if (report or dtype) and kind != "onnx":
+        raise Wav2SmallError(f"--report and --dtype are for ONNX files: remove them, or --format {kind}")
+    if kind in ("executorch", "litert"):
+        if speech:
+            raise Wav2SmallError(f"--speech is for ONNX files and C: remove it, or --format {kind}")
+        with require_extra(kind):
+            from .exporters.device import export_device
+
+            export_device(source, out, kind)
+        typer.echo(f"wrote {out}")
+        return
     if report and not speech:
         raise Wav2SmallError("--report needs speech: name a folder with --speech")
     if speech and not speech_licence:

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from wav2small.atomic import whole_file, whole_folder
 from wav2small.checkpoint import load_checkpoint
+from wav2small.cli.command import require_extra
 from wav2small.hub import resolve_checkpoint
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import SAMPLING_RATE
@@ -25,8 +26,6 @@ from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, code_version, link_model, utc_now, write_provenance
 
-from ..data.provenance import corpus
-from ..recipe import Corpus
 from .exportable import Exportable
 from .fold import FOLDED, fold
 from .formulas import store_formulas
@@ -98,6 +97,9 @@ def export_provenance(source: str, speech: Path | None, speech_licence: str | No
     before = known.provenance or Provenance(step="export", name=known.id.rpartition("/")[2], parent=known)
     corpora = [each for each in before.corpora if each.use != "calibration"]  # that was for files now replaced
     if speech:
+        with require_extra("training"):  # which reads corpora
+            from ..data.provenance import corpus
+            from ..recipe import Corpus
         recordings = corpus(Corpus(source=str(speech), licence=speech_licence or ""), "calibration")
         clips = min(CLIPS, recordings.clips or 0)
         corpora.append(replace(recordings, clips=clips, hours=round(clips * CLIP_SECONDS / 3600, 3)))
