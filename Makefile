@@ -1,6 +1,7 @@
 # make demo   predict the example recordings: a table, and a picture in out/
 # make test   the tests of every day; make test-all: all tests, with the browser's, and how much of the code they run
 # make test-optimum   the library and its export on transformers 4.57, with optimum's exporter
+# make test-devices   export for ExecuTorch and LiteRT, in their own runtimes
 # make lint   format, lint, types, spelling; make format: put the format right
 # make docs   the documentation, in out/site
 # make screenshots  pictures of the demo page in docs/screenshots, from its browser tests
@@ -13,8 +14,9 @@ DEV := .venv/$(BIN)
 DEMO := .venv-demo/$(BIN)
 DOCS := .venv-docs/$(BIN)
 OPTIMUM := .venv-optimum/$(BIN)
+DEVICES := .venv-devices/$(BIN)
 
-.PHONY: setup demo test test-all test-optimum lint format docs screenshots bench clean
+.PHONY: setup demo test test-all test-optimum test-devices lint format docs screenshots bench clean
 .NOTPARALLEL:
 
 setup: .venv/.ready
@@ -32,6 +34,9 @@ test-all: .venv/.ready
 
 test-optimum: .venv-optimum/.ready
 	$(OPTIMUM)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not timing" tests
+
+test-devices: .venv-devices/.ready
+	$(DEVICES)/python -m pytest tests/exporters/test_device.py
 
 lint: .venv/.ready
 	$(DEV)/ruff format --check .
@@ -68,7 +73,7 @@ web: .venv/.ready
 	$(WASM) -msimd128 -o web/wav2small-simd.wasm
 
 clean:
-	rm -rf .venv .venv-demo .venv-docs .venv-optimum out dist
+	rm -rf .venv .venv-demo .venv-docs .venv-optimum .venv-devices out dist
 
 .venv/.ready: pyproject.toml constraints.txt
 	@echo "Setting up the development environment in .venv: torch and all tools, some minutes and gigabytes"
@@ -94,4 +99,12 @@ clean:
 	$(PYTHON) -m venv .venv-optimum
 	$(OPTIMUM)/python -m pip install --quiet --constraint constraints-optimum.txt torch
 	$(OPTIMUM)/python -m pip install --quiet --constraint constraints-optimum.txt --editable '.[optimum,training,test]'
+	@touch $@
+
+.venv-devices/.ready: pyproject.toml constraints-devices.txt
+	@echo "Setting up the third environment in .venv-devices, some minutes and gigabytes"
+	$(PYTHON) -m venv .venv-devices
+	$(DEVICES)/python -m pip install --quiet --constraint constraints-devices.txt torch
+	$(DEVICES)/python -m pip install --quiet --constraint constraints-devices.txt --editable '.[executorch,litert]' \
+		hypothesis pytest pytest-timeout
 	@touch $@

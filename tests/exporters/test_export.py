@@ -31,7 +31,7 @@ onnx = pytest.importorskip("onnx", reason="ONNX export needs the extra [export]"
 exporting = pytest.importorskip("wav2small_training.exporters.export", reason="ONNX export needs the extra [export]")
 formulas = pytest.importorskip("wav2small_training.exporters.formulas")
 onnx_graph = pytest.importorskip("wav2small_training.exporters.onnx_graph")
-pytestmark = pytest.mark.export
+pytestmark = [pytest.mark.export, pytest.mark.timeout(900)]  # torch.export is slow on a busy machine
 
 FLOAT, QUANTIZED, FOUR_BIT, HALF = exporting.FLOAT, exporting.QUANTIZED, exporting.FOUR_BIT, exporting.HALF
 LENGTHS = [(1, 1600), (16, 1600), (1, 1601), (3, 12345), (16, 80000), (1, 960000)]  # (batch, samples): 0.1 s to 60 s
