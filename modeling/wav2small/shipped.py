@@ -6,7 +6,7 @@ from .models.errors import Wav2SmallError
 
 
 def shipped_folder(folder: str) -> Path:
-    """Find `hub_cards`, `recipes`, `space` or `wav2small_demo`: in this installation, or at its place in a checkout.
+    """Find `hub_cards`, `recipes`, `space`, `web` or `wav2small_demo`: installed, or in a checkout.
 
     Raises:
         Wav2SmallError: if this installation lacks it.

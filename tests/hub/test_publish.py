@@ -168,6 +168,16 @@ def test_a_dry_run_sends_nothing_and_needs_no_token(hub, space, tmp_path):
     assert "old.py" in hub.repos["spaces", "lab/ear"].names()
 
 
+def test_the_page_without_a_server_becomes_a_static_space(hub, tmp_path):
+    shown = run(hub, tmp_path, "publish-space", "lab/page", "--static")
+    assert "paid" not in shown
+    names = hub.repos["spaces", "lab/page"].names()
+    assert {"README.md", "index.html", "page.js", "index.js", "worklet.js", "wav2small.wasm", "words.json"} <= set(
+        names
+    )
+    assert "--folder" in run(hub, tmp_path, "publish-space", "lab/page", "--static", "--folder", tmp_path, code=1)
+
+
 def test_a_dry_run_without_the_hub_says_that_nothing_was_compared(hub, space, tmp_path):
     hub.refuse("GET", "/api/spaces/", 503)
     arguments = ["publish-space", "lab/ear", "--folder", space]

@@ -287,6 +287,9 @@ def publish(
 def publish_space(
     place: Place,
     folder: Annotated[Path | None, typer.Option(help="Folder of the Space; default: that of this package.")] = None,
+    static: Annotated[
+        bool, typer.Option("--static", help="Publish the page that needs no server: a static Space is free.")
+    ] = False,
     dry_run: DryRun = False,
     private: Private = False,
     revision: Branch = None,
@@ -296,9 +299,13 @@ def publish_space(
 
     A Gradio Space on a CPU may need a paid plan of the Hub.
     """
+    if static and folder:
+        raise Wav2SmallError("--static publishes the page of this package: remove it, or --folder")
     with require_extra("training"):
         from .hub.publish import publish_space as run_publish
-    print_plan(run_publish(folder, place, private=private, revision=revision, pull_request=pr, dry_run=dry_run))
+    print_plan(
+        run_publish(folder, place, static=static, private=private, revision=revision, pull_request=pr, dry_run=dry_run)
+    )
 
 
 @app.command()

@@ -68,10 +68,15 @@ def publish(
         return plan if dry_run else commit.send_commit(api, plan, staged, MESSAGE)
 
 
+WEB = "web"  # the npm package, and the page without a server in its folder `page`
+WEB_PARTS = ("index.js", "resample.js", "worklet.js", "wav2small.wasm")
+
+
 def publish_space(
     folder: Path | None,
     repo_id: str,
     *,
+    static: bool = False,
     private: bool = False,
     revision: str | None = None,
     pull_request: bool = False,
@@ -82,6 +87,7 @@ def publish_space(
     Args:
         folder: with README.md, the app and requirements.txt; default: the Space of this package.
         repo_id: as for [`publish`], and so are the others.
+        static: instead of the Space, the page of this package that needs no server.
         private: make a new Space private.
         revision: branch.
         pull_request: propose the commit.
@@ -92,11 +98,14 @@ def publish_space(
     """
     target = parse_target(repo_id, revision, pull_request, private)
     api = HfApi() if dry_run else commit.log_in(target)
-    source = folder or shipped_folder("space")
+    source = folder or (shipped_folder(WEB) / "page" if static else shipped_folder("space"))
     front = validate.check_space(source)
     target = replace(target, kind="space", sdk=front["sdk"])
     with staging_folder(source) as staged:
-        copy_space(folder, staged)
+        if static:
+            copy_static_page(staged)
+        else:
+            copy_space(folder, staged)
         validate.check_secrets(staged)
         plan = compare(api, target, staged, lambda path: not path.startswith("."), dry_run)
         plan = replace(plan, licence=front.get("license"), note=PAID if front["sdk"] == "gradio" else "")
@@ -118,6 +127,14 @@ def copy_space(folder: Path | None, out: Path) -> None:
     parts = {folder: out} if folder else {shipped_folder("space"): out, shipped_folder(DEMO): out / DEMO}
     for part, place in parts.items():
         shutil.copytree(part, place, ignore=shutil.ignore_patterns("__pycache__", ".*"), dirs_exist_ok=True)
+
+
+def copy_static_page(out: Path) -> None:
+    """Copy the page without a server into an empty folder, with the parts of the npm package that it needs."""
+    web = shipped_folder(WEB)
+    shutil.copytree(web / "page", out, dirs_exist_ok=True)
+    for name in WEB_PARTS:
+        shutil.copy(web / name, out)
 
 
 def collect(title: str, items: list[str], private: bool = False) -> str:

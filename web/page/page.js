@@ -1,0 +1,251 @@
+// The page: files and the microphone go through the model; what it predicts is drawn. Nothing is sent anywhere.
+import { load, resample, SAMPLING_RATE } from "./index.js";
+
+const NAMES = ["arousal", "dominance", "valence"];
+const DASHES = { arousal: [], dominance: [8, 4], valence: [2, 3] };
+const WINDOW = 5, HOP = 1, LIVE_EVERY = 0.25; // seconds
+const SILENCE_RANGE = 2 / 32768; // as in Python: digital silence varies by one step up and down
+const LEAST_SECONDS = 0.1;
+const $ = (id) => document.getElementById(id);
+
+const state = { model: null, words: null, results: [], shown: null, baseline: null, live: null };
+
+// ---- predictions ------------------------------------------------------------------------------------------------
+
+/** Samples at 16 kHz -> {silent} or the prediction with its word. */
+function listen(samples) {
+  let low = Infinity, high = -Infinity;
+  for (const each of samples) (low = Math.min(low, each)), (high = Math.max(high, each));
+  if (high - low <= SILENCE_RANGE) return { silent: true };
+  return state.model.predict(samples, SAMPLING_RATE);
+}
+
+/** One recording -> the prediction of all of it and of its windows. */
+async function predictFile(file) {
+  const context = new OfflineAudioContext(1, 1, SAMPLING_RATE);
+  let decoded;
+  try {
+    decoded = await context.decodeAudioData(await file.arrayBuffer());
+  } catch {
+    throw new Error(`${file.name} is not a sound that this browser can read: try WAV, MP3 or FLAC`);
+  }
+  const mono = new Float32Array(decoded.length);
+  for (let c = 0; c < decoded.numberOfChannels; c++) {
+    decoded.getChannelData(c).forEach((each, i) => (mono[i] += each / decoded.numberOfChannels));
+  }
+  const samples = decoded.sampleRate === SAMPLING_RATE ? mono : resample(mono, decoded.sampleRate, SAMPLING_RATE);
+  const seconds = samples.length / SAMPLING_RATE;
+  if (seconds < LEAST_SECONDS) throw new Error(`${file.name} lasts ${seconds.toFixed(2)} s: it must last at least 0.1 s`);
+  const course = [];
+  for (let start = 0; start === 0 || start + HOP < seconds; start += HOP) {
+    const from = Math.max(0, Math.min(start, seconds - WINDOW)), to = Math.min(seconds, from + WINDOW);
+    const part = samples.subarray(from * SAMPLING_RATE, to * SAMPLING_RATE);
+    if (part.length >= LEAST_SECONDS * SAMPLING_RATE) course.push({ start: from, end: to, ...listen(part) });
+    if (to >= seconds) break;
+    await new Promise(requestAnimationFrame); // the page stays alive during a long recording
+  }
+  return { name: file.name, url: URL.createObjectURL(file), seconds, course, ...listen(samples) };
+}
+
+const level = (value, [low, high]) => (value < low ? 0 : value > high ? 2 : 1);
+
+/** The word for a place in the plane, from the checkpoint's thresholds. */
+function word({ arousal, valence }) {
+  return state.words.grid[level(arousal, state.words.arousal)][level(valence, state.words.valence)];
+}
+
+/** A prediction, relative to the speaker's baseline where one is set: its shift from there, on ordinary speech. */
+function relative(prediction) {
+  if (!state.baseline) return prediction;
+  const shifted = { ...prediction };
+  for (const name of NAMES) shifted[name] = prediction[name] - state.baseline[name] + middle(name);
+  return shifted;
+}
+
+const band = (name) => state.words[name];
+const middle = (name) => (band(name) ? (band(name)[0] + band(name)[1]) / 2 : 0.5);
+
+// ---- drawing ----------------------------------------------------------------------------------------------------
+
+const percent = (value) => `${(100 * Math.min(1, Math.max(0, value))).toFixed(1)}%`;
+
+function element(tag, attributes, text = "") {
+  const made = document.createElementNS(tag === "circle" || tag === "rect" || tag === "text" || tag === "polyline" ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.textContent = text;
+  return made;
+}
+
+function drawGauges(prediction) {
+  $("gauges").replaceChildren(...NAMES.map((name) => {
+    const gauge = element("div", { class: "gauge" }), title = element("p", {}), track = element("div", { class: "track" });
+    title.append(element("span", {}, name), element("b", {}, prediction[name].toFixed(2)));
+    track.append(element("i", { class: `bar ${name}`, style: `width:${percent(prediction[name])}` }));
+    if (band(name)) {
+      const [low, high] = band(name);
+      track.append(element("i", { class: "ordinary", style: `left:${percent(low)};width:${percent(high - low)}` }));
+    }
+    gauge.append(title, track);
+    return gauge;
+  }));
+}
+
+function drawPlane(prediction, course) {
+  const [aLow, aHigh] = band("arousal"), [vLow, vHigh] = band("valence");
+  const x = (value) => 300 * Math.min(1, Math.max(0, value)), y = (value) => 300 - x(value);
+  const parts = [element("rect", { class: "middle", x: x(vLow), y: y(aHigh), width: x(vHigh) - x(vLow), height: y(aLow) - y(aHigh) })];
+  const columns = [vLow / 2, (vLow + vHigh) / 2, (vHigh + 1) / 2], rows = [aLow / 2, (aLow + aHigh) / 2, (aHigh + 1) / 2];
+  const trail = course.filter((each) => !each.silent).map(relative);
+  parts.push(element("polyline", { points: trail.map((each) => `${x(each.valence)},${y(each.arousal)}`).join(" ") }));
+  parts.push(element("circle", { cx: x(prediction.valence), cy: y(prediction.arousal), r: 7 }));
+  state.words.grid.forEach((line, i) => line.forEach((each, j) => parts.push(element("text", { x: x(columns[j]), y: y(rows[i]) + 4 }, each))));
+  $("plane").replaceChildren(...parts); // words last: no dot covers one
+}
+
+function drawCurves(course) {
+  const canvas = $("curves"), scale = devicePixelRatio || 1, style = getComputedStyle(document.documentElement);
+  const width = (canvas.width = canvas.clientWidth * scale), height = (canvas.height = canvas.clientHeight * scale);
+  const pen = canvas.getContext("2d"), heard = course.filter((each) => !each.silent).map(relative);
+  if (!heard.length) return;
+  const values = heard.flatMap((each) => NAMES.map((name) => each[name]));
+  const low = Math.min(...values) - 0.05, high = Math.max(...values) + 0.05; // what moves fills the picture
+  const from = course[0].start, to = course.at(-1).end;
+  pen.font = `${11 * scale}px system-ui`;
+  pen.fillStyle = style.getPropertyValue("--soft");
+  pen.fillText(high.toFixed(2), 4 * scale, 12 * scale);
+  pen.fillText(low.toFixed(2), 4 * scale, height - 4 * scale);
+  pen.lineWidth = 2.5 * scale;
+  for (const name of NAMES) {
+    pen.strokeStyle = style.getPropertyValue(`--${name}`);
+    pen.setLineDash(DASHES[name].map((each) => each * scale));
+    pen.beginPath();
+    const [only] = heard, points = heard.length > 1 ? heard : [{ ...only, end: only.start }, { ...only, start: only.end }];
+    for (const each of points) pen.lineTo((((each.start + each.end) / 2 - from) / (to - from || 1)) * width, height - ((each[name] - low) / (high - low)) * height);
+    pen.stroke();
+  }
+}
+
+function show(result) {
+  state.shown = result;
+  $("result").hidden = $("course").hidden = false;
+  $("name").textContent = result.name;
+  $("result").classList.toggle("silent", Boolean(result.silent));
+  if (result.silent) {
+    $("word").textContent = "No speech: nothing to hear";
+    $("gauges").replaceChildren();
+    $("plane").replaceChildren();
+  } else {
+    const prediction = relative(result);
+    $("word").textContent = word(prediction) + (result.speech !== undefined && result.speech < 0.2 ? ", but hardly any speech" : "");
+    drawGauges(prediction);
+    drawPlane(prediction, result.course);
+  }
+  $("player").hidden = !result.url;
+  if (result.url && $("player").src !== result.url) $("player").src = result.url;
+  drawCurves(result.course);
+  $("compared").hidden = state.results.length < 2;
+  $("rows").replaceChildren(...state.results.map((each) => {
+    const row = element("tr", {});
+    row.append(element("td", {}, each.name), ...(each.silent
+      ? [element("td", { colspan: 4 }, "no speech")]
+      : [...NAMES.map((name) => element("td", {}, relative(each)[name].toFixed(2))), element("td", {}, word(relative(each)))]));
+    return row;
+  }));
+}
+
+function say(error) {
+  $("message").hidden = !error;
+  $("message").textContent = error ? error.message : "";
+}
+
+// ---- what a visitor does ----------------------------------------------------------------------------------------
+
+async function open(files) {
+  say(null);
+  await stop();
+  for (const file of files.slice(0, 2)) {
+    $("status").textContent = `Listening to ${file.name}`;
+    try {
+      const result = await predictFile(file);
+      state.results = [...state.results, result].slice(-2);
+      show(result);
+    } catch (error) {
+      say(error);
+    }
+  }
+  $("status").textContent = "";
+}
+
+async function start() {
+  let media;
+  try {
+    media = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+  } catch {
+    throw new Error("The microphone cannot be used: allow it for this page, and make sure that one is connected");
+  }
+  const context = new AudioContext();
+  await context.audioWorklet.addModule("worklet.js");
+  const node = new AudioWorkletNode(context, "wav2small", { processorOptions: { module: state.model.module, every: LIVE_EVERY } });
+  const result = { name: "Microphone", course: [], seconds: 0 };
+  node.port.onmessage = ({ data }) => {
+    const end = context.currentTime;
+    result.course.push({ start: Math.max(0, end - LIVE_EVERY), end, ...data });
+    result.course = result.course.slice(-240);
+    Object.assign(result, data);
+    requestAnimationFrame(() => state.live && show(result));
+  };
+  context.createMediaStreamSource(media).connect(node);
+  state.live = { media, context };
+  $("live").setAttribute("aria-pressed", "true");
+  $("live").textContent = "Stop";
+  $("status").textContent = "Listening to the microphone";
+}
+
+async function stop() {
+  if (!state.live) return;
+  const { media, context } = state.live;
+  state.live = null;
+  media.getTracks().forEach((track) => track.stop());
+  await context.close();
+  $("live").setAttribute("aria-pressed", "false");
+  $("live").textContent = "Microphone";
+  $("status").textContent = "";
+}
+
+function csv({ name, course }) {
+  const lines = course.map((each) => [each.start.toFixed(2), each.end.toFixed(2), ...NAMES.map((key) => (each.silent ? "" : each[key].toFixed(4)))].join(","));
+  const link = element("a", { href: URL.createObjectURL(new Blob([`start,end,${NAMES.join(",")}\n${lines.join("\n")}\n`], { type: "text/csv" })), download: `${name}.csv` });
+  link.click();
+}
+
+$("file").addEventListener("change", ({ target }) => open([...target.files]).then(() => (target.value = "")));
+$("live").addEventListener("click", () => (state.live ? stop() : start()).then(() => say(null), say));
+$("csv").addEventListener("click", () => csv(state.shown));
+$("baseline").addEventListener("click", ({ target }) => {
+  state.baseline = state.baseline || state.shown.silent ? null : Object.fromEntries(NAMES.map((name) => [name, state.shown[name]]));
+  target.setAttribute("aria-pressed", String(Boolean(state.baseline)));
+  show(state.shown);
+});
+for (const button of document.querySelectorAll("#examples button")) {
+  button.addEventListener("click", async () => {
+    const blob = await (await fetch(button.dataset.src)).blob();
+    open([new File([blob], button.dataset.src.split("/").at(-1))]);
+  });
+}
+$("drop").addEventListener("dragover", (event) => (event.preventDefault(), $("drop").classList.add("over")));
+$("drop").addEventListener("dragleave", () => $("drop").classList.remove("over"));
+$("drop").addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").classList.remove("over");
+  open([...event.dataTransfer.files]);
+});
+addEventListener("resize", () => state.shown && drawCurves(state.shown.course));
+
+try {
+  state.words = await (await fetch("words.json")).json();
+  state.model = await load("wav2small.wasm");
+  $("status").textContent = "";
+  await navigator.serviceWorker?.register("sw.js").catch(() => null); // not everywhere, and never from file://
+} catch (error) {
+  say(new Error(`The model cannot be loaded: open this page over http (${error.message})`));
+}
