@@ -88,7 +88,10 @@ def tab(models: Models) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             microphone = gr.Audio(sources=["microphone"], type="filepath", streaming=True, label="Your microphone")
-            gr.Markdown("Each prediction covers the last 3 s. Older audio is not kept.")
+            gr.Markdown(
+                "Each prediction covers the last 3 s. Older audio is not kept. Tell everybody who can be heard: the EU AI "
+                "Act asks for it (Article 50(3))."
+            )
         with gr.Column(scale=3, min_width=320):
             result = gr.HTML(EMPTY)
     microphone.start_recording(Session, None, session, api_visibility="private", queue=False)

@@ -1,11 +1,13 @@
 """Turns: read from what transcribers and diarisers write, or cut at pauses; each has its own prediction."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, spoken
+from conftest import RATE, ROOT, spoken
 from typer.testing import CliRunner
 
 import wav2small
@@ -172,3 +174,14 @@ def test_more_formats_are_read_where_av_is_installed(tmp_path, suffix, codec):
     prediction = wav2small.load()(path)
     assert prediction.end == pytest.approx(2, abs=0.15)
     assert prediction.arousal == pytest.approx(wav2small.load()((clip, RATE)).arousal, abs=0.1)
+
+
+def test_the_example_call_has_its_turns_where_its_transcript_says(tmp_path):
+    pytest.importorskip("webvtt", reason="the extra [segments] is not installed")
+    subprocess.run([sys.executable, ROOT / "examples" / "call.py", tmp_path], check=True)
+    turns = read_segments(tmp_path / "call.srt")
+    assert [turn.speaker for turn in turns] == ["Reader", "Actor"] * 3
+    rows = wav2small.load().segments(tmp_path / "call.flac", turns)
+    assert all(row.spoken for row in rows)
+    neutral, joy, again = rows[1::2]
+    assert joy.arousal > neutral.arousal == pytest.approx(again.arousal, abs=0.05)

@@ -88,7 +88,11 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
     written = place_labels(
         plane, canvas.get_renderer(), points[order], [labels[i] for i in order], [INK] * len(order), points, regions
     )
-    notes = ["dots: means of the windows"] if len(rows) > len(names) else []
+    notes = (
+        ["dots: means of the turns" if rows[0][1].speaker else "dots: means of the windows"]
+        if len(rows) > len(names)
+        else []
+    )
     if written < len(labels):
         notes.append(f"{len(labels) - written} of {len(labels)} files are not labelled")
     if len(labels) < len(names):
@@ -208,9 +212,16 @@ def _draw_strips(figure: Any, names: list[str], recordings: "list[list[Predictio
         middles = [(w.start + w.end) / 2 for w in windows]
         for label in LABELS:
             values = [getattr(w, label) for w in windows]
+            if windows[0].speaker:  # turns: each a line as long as it lasts
+                starts, ends = ([getattr(w, edge) for w in windows] for edge in ("start", "end"))
+                strip.hlines(values, starts, ends, color=COLORS[label], lw=2.5)
+                continue
             lonely = {"marker": "o", "ms": 3} if len(windows) == 1 else {}
             strip.plot(middles, values, color=COLORS[label], lw=1.6, label=label, **lonely)
         for window in windows:
+            if window.speaker and window.word:
+                strip.text((window.start + window.end) / 2, 1, window.word, ha="center", va="top", fontsize=8,
+                           color=INK if window.spoken else GREY, style="italic")  # fmt: skip
             if not window.spoken:
                 strip.axvspan(window.start, window.end, color=LIGHT, alpha=0.35, lw=0)
         quiet = not any(w.spoken for w in windows)
@@ -226,7 +237,7 @@ def _draw_strips(figure: Any, names: list[str], recordings: "list[list[Predictio
         _clean(strip)
     low, high = _limits(np.array([w.as_array() for windows in recordings for w in windows]))
     strips[0].set_ylim(low - 0.03, high + 0.03)
-    strips[-1].set_xlabel("middle of the window, in s", color=INK)
+    strips[-1].set_xlabel("s" if recordings[0][0].speaker else "middle of the window, in s", color=INK)
     _legend(strips[0])
 
 
