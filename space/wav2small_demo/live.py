@@ -89,8 +89,8 @@ def tab(models: Models) -> None:
         with gr.Column(scale=2, min_width=300):
             microphone = gr.Audio(sources=["microphone"], type="filepath", streaming=True, label="Your microphone")
             gr.Markdown(
-                "Each prediction covers the last 3 s. Older audio is not kept. Tell everybody who can be heard: the EU AI "
-                "Act asks for it (Article 50(3))."
+                "Each prediction covers the last 3 s. Older audio is not kept. Tell everybody who can be heard: "
+                "the EU AI Act asks for it (Article 50(3))."
             )
         with gr.Column(scale=3, min_width=320):
             result = gr.HTML(EMPTY)

@@ -82,7 +82,10 @@ def options(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Arousal, dominance and valence of speech, with tiny models."""
+    """Arousal, dominance and valence of speech, with tiny models.
+
+    What the numbers mean: https://wav2small.github.io/wav2small/meaning.html
+    """
 
 
 @app.command()

@@ -88,11 +88,8 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
     written = place_labels(
         plane, canvas.get_renderer(), points[order], [labels[i] for i in order], [INK] * len(order), points, regions
     )
-    notes = (
-        ["dots: means of the turns" if rows[0][1].speaker else "dots: means of the windows"]
-        if len(rows) > len(names)
-        else []
-    )
+    parts = "turns" if rows[0][1].speaker else "windows"
+    notes = [f"dots: means of the {parts}"] if len(rows) > len(names) else []
     if written < len(labels):
         notes.append(f"{len(labels) - written} of {len(labels)} files are not labelled")
     if len(labels) < len(names):
