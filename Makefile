@@ -53,7 +53,7 @@ docs: .venv-docs/.ready
 	@echo "The documentation is out/site/index.html"
 
 screenshots: .venv/.ready
-	$(DEV)/python -m pytest tests/space/test_space_browser.py
+	$(DEV)/python -m pytest tests/space/test_space_browser.py tests/space/test_static_page.py
 	@mkdir -p docs/screenshots
 	cp out/screenshots/*-light.png docs/screenshots/
 

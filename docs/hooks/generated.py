@@ -130,11 +130,10 @@ def tree() -> str:
     lines: list[str] = []
     for top in TREES:
         lines.append(f"{top}/")
-        for folder in (ROOT / top, *sorted(path for path in (ROOT / top).iterdir() if path.is_dir())):
-            if not list(folder.glob("*.py")):
-                continue
+        folders = {path.parent for path in (ROOT / top).rglob("*.py") if "pretrained" not in path.parts}
+        for folder in sorted(folders):
             if folder != ROOT / top:
-                lines.append(f"  {folder.name}/")
+                lines.append(f"  {folder.relative_to(ROOT / top).as_posix()}/")
             lines += map(_module, sorted(folder.glob("*.py")))
     return "```text\n" + "\n".join(lines) + "\n```"
 
