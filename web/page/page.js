@@ -91,10 +91,10 @@ function drawGauges(prediction) {
 }
 
 function drawPlane(prediction, course) {
-  const [aLow, aHigh] = band("arousal"), [vLow, vHigh] = band("valence");
+  const [low, high] = band("arousal"), [left, right] = band("valence");
   const x = (value) => 300 * Math.min(1, Math.max(0, value)), y = (value) => 300 - x(value);
-  const parts = [element("rect", { class: "middle", x: x(vLow), y: y(aHigh), width: x(vHigh) - x(vLow), height: y(aLow) - y(aHigh) })];
-  const columns = [vLow / 2, (vLow + vHigh) / 2, (vHigh + 1) / 2], rows = [aLow / 2, (aLow + aHigh) / 2, (aHigh + 1) / 2];
+  const parts = [element("rect", { class: "middle", x: x(left), y: y(high), width: x(right) - x(left), height: y(low) - y(high) })];
+  const columns = [left / 2, (left + right) / 2, (right + 1) / 2], rows = [low / 2, (low + high) / 2, (high + 1) / 2];
   const trail = course.filter((each) => !each.silent).map(relative);
   parts.push(element("polyline", { points: trail.map((each) => `${x(each.valence)},${y(each.arousal)}`).join(" ") }));
   parts.push(element("circle", { cx: x(prediction.valence), cy: y(prediction.arousal), r: 7 }));
