@@ -94,7 +94,7 @@ def test_predictions_scores_and_report_say_the_same(data, checkpoint, tmp_path):
         expected = [(float(facts[column]) - 1) / 6 for column in COLUMNS.values()]
         np.testing.assert_allclose(row["target"], expected)
         if row["condition"] == "as recorded":
-            heard = predictor((samples, RATE)).as_array()
+            heard = predictor.logits((samples, RATE))
             np.testing.assert_allclose(row["prediction"], heard, rtol=1e-3, atol=1e-3, err_msg=row["model"])
             answers.setdefault(row["model"], []).append(row["prediction"])
             if row["model"] == DEFAULT:

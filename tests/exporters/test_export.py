@@ -229,7 +229,7 @@ def test_a_teacher_with_its_8_bit_file_alone_is_loaded_and_predicts_up_to_30_s_a
     exporting.export(str(source), out, dtype="q8")
     assert [path.name for path in (out / "onnx").iterdir()] == ["model_quantized.onnx"]
     predictor, clip = wav2small.load(out), voice_like(1.5)
-    np.testing.assert_allclose(predictor((clip, 16000)).as_array(), torch_predictions(model, clip[None])[0], atol=0.02)
+    np.testing.assert_allclose(predictor.logits((clip, 16000)), torch_predictions(model, clip[None])[0], atol=0.02)
     long = np.resize(clip, 31 * 16000)
     assert len(predictor.timeline((long, 16000), window=5, hop=5)) == 7
     predictor((long[: 30 * 16000], 16000))

@@ -115,7 +115,7 @@ print(json.dumps({"module": type(model).__module__, "logits": logits, "pipeline"
     clip = voice_like(1.3)
     np.save(tmp_path / "clip.npy", clip)
     answer = hub.run(code, tmp_path, str(tmp_path / "clip.npy"), first)
-    expected = wav2small.load(student)((clip, RATE)).as_array()
+    expected = wav2small.load(student).logits((clip, RATE))
     assert answer["module"].startswith("transformers_modules.")
     assert [entry["label"] for entry in answer["pipeline"]] == ["arousal", "dominance", "valence"]
     np.testing.assert_allclose(answer["logits"], expected, atol=1e-4)
@@ -124,8 +124,8 @@ print(json.dumps({"module": type(model).__module__, "logits": logits, "pipeline"
 
     code = """
 import json, numpy, sys, wav2small
-answers = [wav2small.load("lab/student", dtype=kind)((numpy.load(sys.argv[1]), 16000)) for kind in ("fp32", "q8")]
-print(json.dumps([answer.as_array().tolist() for answer in answers]))
+answers = [wav2small.load("lab/student", dtype=kind).logits((numpy.load(sys.argv[1]), 16000)) for kind in ("fp32", "q8")]
+print(json.dumps([answer.tolist() for answer in answers]))
 """
     float_answer, small_answer = hub.run(code, tmp_path, str(tmp_path / "clip.npy"))
     np.testing.assert_allclose(float_answer, expected, atol=1e-5)

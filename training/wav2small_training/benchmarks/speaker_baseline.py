@@ -31,7 +31,7 @@ def predict(predictor: wav2small.Predictor, folder: Path) -> list[tuple[str, str
         rows = list(csv.DictReader(file))
     logits = [predictor.logits(folder / row["file_name"]).tolist() for row in rows]  # of acted speech: all is speech
     return [
-        (row["speaker"], row["emotion"], Prediction(*values, start=0, end=float(row["duration_s"])))
+        (row["speaker"], row["emotion"], Prediction(values[0], values[1], values[2], 0, float(row["duration_s"])))
         for row, values in zip(rows, logits, strict=True)
     ]
 
