@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import torch
 from card_numbers import recomputed, tables
-from conftest import ROOT, voice_like
+from conftest import ROOT, spoken, voice_like
 from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from npm import node_with
@@ -206,7 +206,7 @@ def test_the_python_of_each_card_runs_and_prints_the_predictions_of_its_model(ma
     codes = {}
     for name in CARDS:
         folder = copy(made[name], tmp_path / name)
-        soundfile.write(folder / "speech.wav", voice_like(1.3), 16000)
+        soundfile.write(folder / "speech.wav", spoken(1.3), 16000)
         codes[str(folder)] = [local(code, folder) for code in blocks(text_of(made[name]), "python")]
         assert len(codes[str(folder)]) == (4 if (folder / "onnx").is_dir() else 2)
     printed = iter(Running(as_code, RUN, json.dumps(codes)).finish().split("-- block")[1:])

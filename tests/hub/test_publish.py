@@ -124,7 +124,8 @@ print(json.dumps({"module": type(model).__module__, "logits": logits, "pipeline"
 
     code = """
 import json, numpy, sys, wav2small
-answers = [wav2small.load("lab/student", dtype=kind).logits((numpy.load(sys.argv[1]), 16000)) for kind in ("fp32", "q8")]
+clip = numpy.load(sys.argv[1])
+answers = [wav2small.load("lab/student", dtype=kind).logits((clip, 16000)) for kind in ("fp32", "q8")]
 print(json.dumps([answer.tolist() for answer in answers]))
 """
     float_answer, small_answer = hub.run(code, tmp_path, str(tmp_path / "clip.npy"))

@@ -185,3 +185,10 @@ def test_the_example_call_has_its_turns_where_its_transcript_says(tmp_path):
     assert all(row.spoken for row in rows)
     neutral, joy, again = rows[1::2]
     assert joy.arousal > neutral.arousal == pytest.approx(again.arousal, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mp3", "a.m4a", "a.wma", "a.aac"])
+def test_a_file_that_is_no_audio_is_refused_by_every_reader(tmp_path, name):
+    (tmp_path / name).write_bytes(b"no audio")
+    with pytest.raises(Wav2SmallError, match=f"{name} is not readable audio"):
+        wav2small.load()(tmp_path / name)

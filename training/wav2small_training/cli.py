@@ -193,7 +193,7 @@ def export(
         typer.Option("--format", help="onnx; c: OUT gets wav2small.h and wav2small.c, C99; or a runtime: its files."),
     ] = "onnx",
 ) -> None:
-    """Write a checkpoint as ONNX files, C, or the files of a runtime.
+    """Write a checkpoint as ONNX, C or the files of a runtime.
 
     ONNX files are float, 8 bits and 4 bits (float16 for a teacher); one C source has all three.
     """

@@ -234,6 +234,8 @@ def _ffmpeg_blocks(file: Any, called: str, reason: Exception) -> tuple[int, Iter
         container = av.open(file)
         stream = container.streams.audio[0]
         rate = stream.codec_context.sample_rate
+        if not rate:
+            raise ValueError("the format was guessed, and wrongly")
     except (av.FFmpegError, IndexError, ValueError):
         raise Wav2SmallError(_unreadable(called, reason)) from None
 
