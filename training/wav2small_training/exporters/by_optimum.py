@@ -8,7 +8,8 @@ from optimum.exporters.onnx import OnnxConfig
 from optimum.exporters.onnx import export as optimum_export
 from optimum.utils import DummyAudioInputGenerator, NormalizedConfig
 
-from .exportable import BATCH, INPUT, OPSET, SAMPLES, Exportable
+from .exportable import BATCH, INPUT, SAMPLES, Exportable
+from .onnx_graph import OPSET
 
 TASK = "audio-classification"
 

@@ -1,12 +1,15 @@
 """The raw graph of a network by the exporter of transformers 5, which goes through `torch.export`."""
 
+import numpy as np
 import onnx
 import onnx_ir
 import torch
+from onnx import numpy_helper
 from torch.export import Dim
 from transformers.exporters import OnnxConfig, OnnxExporter
 
-from .exportable import BATCH, INPUT, LEAST_SAMPLES, MOST_SAMPLES, OPSET, SAMPLE_SHAPE, SAMPLES, Exportable
+from .exportable import BATCH, INPUT, LEAST_SAMPLES, MOST_SAMPLES, SAMPLE_SHAPE, SAMPLES, Exportable
+from .onnx_graph import OPSET
 
 
 def raw_graph(model: Exportable) -> onnx.ModelProto:
@@ -22,4 +25,17 @@ def raw_graph(model: Exportable) -> onnx.ModelProto:
     for dims in axes:
         dims[0].dim_param = BATCH
     axes[0][1].dim_param = SAMPLES  # torch calls it by a number
+    restore_biases(graph.graph)
     return graph
+
+
+def restore_biases(graph: onnx.GraphProto) -> None:
+    """Give each linear layer a bias: the exporter leaves out one of zeros, and rounding wants one to correct."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Gemm" and len(node.input) == 2:
+            transposed = any(each.name == "transB" and each.i for each in node.attribute)
+            size = tensors[node.input[1]].dims[0 if transposed else 1]
+            bias = numpy_helper.from_array(np.zeros(size, np.float32), f"{node.output[0]}.bias")
+            graph.initializer.append(bias)
+            node.input.append(bias.name)

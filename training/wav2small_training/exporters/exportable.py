@@ -6,7 +6,6 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
 
-OPSET = 18  # of every file: ONNX Runtime 1.20 and later read it, and so does onnxruntime-web
 INPUT = "input_values"
 BATCH, SAMPLES = "batch", "samples"  # names of the dynamic axes
 SAMPLE_SHAPE = (2, 2 * SAMPLING_RATE)  # of the batch that an exporter runs the network on

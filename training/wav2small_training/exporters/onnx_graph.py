@@ -11,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 PRODUCER = "wav2small"
-IR_VERSION = 8  # the first that has opset 18
+OPSET, IR_VERSION = 18, 8  # ONNX Runtime 1.20 and later read them, and so does onnxruntime-web
 
 
 class Operators:
@@ -112,13 +112,14 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def is_default(op_type: str, attribute: onnx.AttributeProto) -> bool:
-    """Whether a convolution means the same without an attribute."""
-    defaults = {"dilations": {1}, "strides": {1}, "pads": {0}}
-    if op_type != "Conv":
-        return False
-    if attribute.name == "group":
-        return bool(attribute.i == 1)
-    return attribute.name in defaults and set(attribute.ints) == defaults[attribute.name]
+    """Whether an operator means the same without an attribute."""
+    schema = onnx.defs.get_schema(op_type, OPSET).attributes[attribute.name]
+    if schema.default_value.name and helper.get_attribute_value(schema.default_value) == helper.get_attribute_value(
+        attribute
+    ):
+        return True
+    defaults = {"dilations": {1}, "strides": {1}, "pads": {0}}  # of a convolution; they depend on its dimensions
+    return op_type == "Conv" and attribute.name in defaults and set(attribute.ints) == defaults[attribute.name]
 
 
 def axes(value: onnx.ValueInfoProto) -> list[str | int | None]:
