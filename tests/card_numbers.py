@@ -125,7 +125,8 @@ def agreement(row: Row, report: dict[str, Any], this: str) -> None:
     metric = {"CCC": "ccc", "Pearson's r": "pearson", "MAE": "mae", "AUC": "auc"}[text]
     table, dimensions = ("auc", {"arousal", "valence"}) if metric == "auc" else ("agreement", set(LABELS))
     own = pick(report[table], model=model_in(row["model"]), condition=row["audio"])
-    assert {one["dimension"] for one in own} == dimensions
+    found = {one["dimension"] for one in own}
+    assert found == dimensions or (metric == "auc" and found <= dimensions)  # a corpus may lack the words
     for one in own:
         check(row[f"{text}, {one['dimension']}"], one[metric], *one[f"{metric}_interval"])
 

@@ -261,7 +261,7 @@ def test_a_file_that_does_not_belong_to_a_checkpoint_is_named(student):
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("configuration_wav2small.py", f'TOKEN = "{TOKEN}"'),
+        ("configuration_tcn_adv.py", f'TOKEN = "{TOKEN}"'),
         ("README.md", "-----BEGIN RSA PRIVATE KEY-----"),
         ("results/speed.json", "AKIA" + "ABCDEFGHIJKLMNOP"),
     ],
@@ -338,7 +338,7 @@ def test_missing_weights_are_an_error(student):
 
 
 def test_remote_code_that_imports_our_package_is_an_error(student):
-    code = student / "configuration_wav2small.py"
+    code = student / "configuration_tcn_adv.py"
     code.write_text(f"from wav2small import Wav2SmallConfig\n{code.read_text()}")
     with pytest.raises(Wav2SmallError, match=r"does not load in a clean process.*wav2small"):
         validate.check_weights(student)

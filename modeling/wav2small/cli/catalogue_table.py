@@ -15,7 +15,7 @@ def catalogue_table(entries: list[Entry]) -> Group:
         entries: at least one; times are compared with the first one's.
     """
     report = common_report(entries)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("model", overflow="fold")
     for column in ("8 bit\nKB", "arousal\nr", "dominance\nr", "valence\nr", "ms", "time"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -33,7 +33,9 @@ def detectors() -> dict[str, Share]:
     predictor = wav2small.load()
     if predictor.predicts_speech:
         session = onnxruntime.InferenceSession(predictor.file)
-        found["the default checkpoint"] = lambda clip: float(session.run(["speech"], {"input_values": clip[None]})[0][0, 0])
+        found["the default checkpoint"] = lambda clip: float(
+            session.run(["speech"], {"input_values": clip[None]})[0][0, 0]
+        )
     try:
         import webrtcvad
     except ModuleNotFoundError:
