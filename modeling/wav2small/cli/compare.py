@@ -13,7 +13,7 @@ from ..inference.compare import Comparison
 from ..models.adv import LABELS
 from ..models.audio import audio_files
 from ..models.errors import Wav2SmallError
-from .plot import COLORS, GREY, INK, LIGHT
+from .plot import COLORS, GREY, INK, LIGHT, check_plot
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -99,13 +99,10 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     Raises:
         Wav2SmallError: for a suffix other than .png, .svg and .pdf, or without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise Wav2SmallError("a plot needs matplotlib: pip install 'wav2small[report]'") from error
-    if path.suffix.lower() not in (".pdf", ".png", ".svg"):
-        raise Wav2SmallError(f"{path}: a plot is saved as one of .pdf, .png, .svg")
+    check_plot(path)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8, 3), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

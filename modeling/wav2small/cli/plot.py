@@ -1,5 +1,6 @@
 """A picture of predictions: recordings as dots in the arousal-valence plane, beside bars or curves over time."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,18 @@ MAX_LABELS = 40  # in the plane; with more files, those that differ most from th
 MAX_NAME = 28  # characters of a name
 
 
+def check_plot(path: Path) -> None:
+    """Check that a picture can be drawn and saved.
+
+    Raises:
+        Wav2SmallError: for a suffix other than .png, .svg and .pdf, or without matplotlib.
+    """
+    if find_spec("matplotlib") is None:
+        raise Wav2SmallError("a plot needs matplotlib: pip install 'wav2small[report]'")
+    if path.suffix.lower() not in SUFFIXES:
+        raise Wav2SmallError(f"{path}: a plot is saved as one of {', '.join(SUFFIXES)}")
+
+
 def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> None:
     """Draw and save a picture of predictions.
 
@@ -46,14 +59,11 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
     Raises:
         Wav2SmallError: for another suffix, or without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ModuleNotFoundError as error:
-        raise Wav2SmallError("a plot needs matplotlib: pip install 'wav2small[report]'") from error
-    if path.suffix.lower() not in SUFFIXES:
-        raise Wav2SmallError(f"{path}: a plot is saved as one of {', '.join(SUFFIXES)}")
+    check_plot(path)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     recordings: dict[str, list[Prediction]] = {}
     for file, prediction in rows:
         recordings.setdefault(file, []).append(prediction)

