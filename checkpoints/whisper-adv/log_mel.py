@@ -1,6 +1,9 @@
 """The front ends of the students: waveform -> log-mel spectrogram, as frozen layers inside the model."""
 
 import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,6 +11,20 @@ from transformers.audio_utils import mel_filter_bank
 
 VARIANCE_FLOOR = 1e-7  # of the normalisation (paper; the same value as in wav2vec2's feature extractor)
 POWER_FLOOR = 1e-10  # of the logarithm, so that silence is -100 dB (librosa's `amin`)
+
+
+def in_float32(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a module's method compute in float32 under autocast: half precision is too coarse for power or a long sum."""
+
+    @wraps(method)
+    def outside_autocast(module: nn.Module, x: torch.Tensor, *rest: Any) -> Any:
+        device = x.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return method(module, x.float(), *rest)
+        return method(module, x, *rest)
+
+    return outside_autocast
 
 
 def normalize(waveform: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -85,12 +102,9 @@ class LogMel(nn.Module):
         """Windows that fit into so many samples; at least 1."""
         return (torch.div(samples - self.n_fft, self.hop_length, rounding_mode="floor") + 1).clamp(min=1)
 
+    @in_float32
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, frames, bands), in dB; at least `n_fft` samples."""
-        device = waveform.device.type
-        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):  # half precision has too few digits for a power spectrum
-                return self(waveform.float())
         signal = waveform.unsqueeze(1)  # (batch, 1, samples)
         exact = torch.promote_types(signal.dtype, torch.float32)  # float16 holds neither loud power nor POWER_FLOOR
         power = self.conv_real(signal).to(exact).square() + self.conv_imag(signal).to(exact).square()
@@ -151,13 +165,10 @@ class FftLogMel(nn.Module):
         """Windows that fit into so many samples; at least 1."""
         return (torch.div(samples - self.window_length, self.hop_length, rounding_mode="floor") + 1).clamp(min=1)
 
+    @in_float32
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn (batch, samples) into (batch, frames, bands); at least `window_length` samples."""
-        device = waveform.device.type
-        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):  # half precision has too few digits for a power spectrum
-                return self(waveform.float())
-        if self.training and device == "cpu" and len(waveform) > AT_ONCE:
+        if self.training and waveform.device.type == "cpu" and len(waveform) > AT_ONCE:
             return torch.cat([self(part) for part in torch.split(waveform, AT_ONCE)])
         exact = torch.promote_types(waveform.dtype, torch.float32)
         windows = waveform.to(exact).unfold(1, self.window_length, self.hop_length)  # (batch, frames, window_length)

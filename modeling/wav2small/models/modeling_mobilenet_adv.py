@@ -15,7 +15,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from .audio import read_audio  # noqa: F401
 from .configuration_mobilenet_adv import MobileNetAdvConfig
 from .errors import Wav2SmallError  # noqa: F401
-from .log_mel import LogMel, normalize
+from .log_mel import LogMel, in_float32, normalize
 from .modeling_adv import AdvPreTrainedModel
 from .pipeline_adv import AdvPipeline  # noqa: F401
 
@@ -336,7 +336,12 @@ class MobileNet(nn.Module):
         for stage in self.blocks:
             for block in stage.children():
                 x, steps = block(x, steps)
-        x = pool(x, steps)  # from (batch, channels, time / 32, bands / 32) to (batch, channels, 1, 1)
+        return self.head(x, steps)
+
+    @in_float32
+    def head(self, x: torch.Tensor, steps: Steps) -> torch.Tensor:
+        """Turn a map (batch, channels, time / 32, bands / 32) into (batch, num_labels)."""
+        x = pool(x, steps)  # (batch, channels, 1, 1)
         x = self.act(self.norm_head(self.conv_head(x)))  # (batch, head, 1, 1)
         return self.classifier(x.flatten(1))
 

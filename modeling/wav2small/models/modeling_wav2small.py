@@ -8,7 +8,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from .audio import read_audio  # noqa: F401
 from .configuration_wav2small import Wav2SmallConfig
 from .errors import Wav2SmallError  # noqa: F401
-from .log_mel import LogMel, normalize
+from .log_mel import LogMel, in_float32, normalize
 from .modeling_adv import AdvPreTrainedModel
 from .pipeline_adv import AdvPipeline  # noqa: F401
 
@@ -133,5 +133,9 @@ class Wav2SmallForAudioClassification(AdvPreTrainedModel):
                     frames = torch.div(frames + 1, 2, rounding_mode="floor")
                     padding = self.padding_after(frames, x.shape[2])  # (batch, time)
                 x = blank(x, padding)
-        logits = self.classifier(self.pooling(x, padding))
-        return self.output(logits, labels, return_dict)
+        return self.output(self.head(x, padding), labels, return_dict)
+
+    @in_float32
+    def head(self, x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
+        """Turn (batch, channels, time, bands) into logits (batch, 3); `padding` is (batch, time), true where padded."""
+        return self.classifier(self.pooling(x, padding))

@@ -92,8 +92,9 @@ def label_clips(
     for first in range(0, len(clips), BATCH):
         chosen = by_length[first : first + BATCH]
         values, mask = pad_clips([clips[i] for i in chosen], len(clips[chosen[-1]]))
+        batch = to_device({"values": values, "mask": mask}, accelerator.device)
         with accelerator.autocast():
-            output = teacher(values.to(accelerator.device), mask.to(accelerator.device))
+            output = teacher(batch["values"], batch["mask"])
         members = getattr(output, "member_logits", output.logits[:, None])
         found |= zip(chosen, zip(output.logits.float().cpu(), members.float().cpu(), strict=True), strict=True)
     logits, member_logits = zip(*(found[i] for i in range(len(clips))), strict=True)
@@ -155,6 +156,8 @@ class ValidationSet:
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Move the tensors of a batch; from pinned memory, the device goes on with its work meanwhile."""
-    tensors = {key: value.to(device, non_blocking=True) for key, value in batch.items() if torch.is_tensor(value)}
-    return batch | tensors
+    """Move the tensors of a batch; a GPU takes them from pinned memory, and this process goes on meanwhile."""
+    tensors = {key: value for key, value in batch.items() if torch.is_tensor(value)}
+    if device.type == "cuda":
+        tensors = {key: value.pin_memory() for key, value in tensors.items()}  # as it is, if a loader pinned it
+    return batch | {key: value.to(device, non_blocking=True) for key, value in tensors.items()}

@@ -10,7 +10,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from .audio import read_audio  # noqa: F401
 from .configuration_tcn_adv import TcnAdvConfig
 from .errors import Wav2SmallError  # noqa: F401
-from .log_mel import FftLogMel, normalize
+from .log_mel import FftLogMel, in_float32, normalize
 from .modeling_adv import AdvPreTrainedModel
 from .pipeline_adv import AdvPipeline  # noqa: F401
 
@@ -229,10 +229,16 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
         """
         self.check_length(input_values, self.config.window_length)
         x, padding = self.features(input_values, attention_mask)
-        logits = self.classifier(self.dropout(self.pooling(x, padding)))
-        probability = zero_padding(self.speech(x).sigmoid(), padding)  # (batch, 1, steps)
-        speech = probability.mean(dim=2) if padding is None else probability.sum(dim=2) / (~padding).sum(1)[:, None]
+        logits, speech = self.heads(x, padding)
         output = self.output(logits, labels, return_dict)
         if isinstance(output, tuple):
             return (*output, speech)
         return TcnAdvOutput(**output, speech=speech)
+
+    @in_float32
+    def heads(self, x: torch.Tensor, padding: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn features, see `features`, into logits (batch, 3) and the share of speech (batch, 1)."""
+        logits = self.classifier(self.dropout(self.pooling(x, padding)))
+        probability = zero_padding(self.speech(x).sigmoid(), padding)  # (batch, 1, steps)
+        speech = probability.mean(dim=2) if padding is None else probability.sum(dim=2) / (~padding).sum(1)[:, None]
+        return logits, speech
