@@ -321,9 +321,8 @@ class MobileNet(nn.Module):
         for rows in stages:
             stage = nn.ModuleList()
             for kind, *row in rows:
-                block = kind(channels, *row)
-                channels = block.out_channels
-                stage.append(block)
+                stage.append(kind(channels, *row))
+                channels = stage[-1].out_channels
             self.blocks.append(stage)
         self.conv_head = nn.Conv2d(channels, head, 1, bias=not head_norm)
         self.norm_head = nn.BatchNorm2d(head) if head_norm else nn.Identity()
@@ -341,9 +340,8 @@ class MobileNet(nn.Module):
     @in_float32
     def head(self, x: torch.Tensor, steps: Steps) -> torch.Tensor:
         """Turn a map (batch, channels, time / 32, bands / 32) into (batch, num_labels)."""
-        x = pool(x, steps)  # (batch, channels, 1, 1)
-        x = self.act(self.norm_head(self.conv_head(x)))  # (batch, head, 1, 1)
-        return self.classifier(x.flatten(1))
+        x = self.conv_head(pool(x, steps))  # (batch, head, 1, 1)
+        return self.classifier(self.act(self.norm_head(x)).flatten(1))
 
 
 class MobileNetAdvForAudioClassification(AdvPreTrainedModel):
