@@ -316,13 +316,13 @@ class MobileNet(nn.Module):
         self.conv_stem = TimeConv2d(1, stem, kernel=3, stride=2)
         self.bn1 = nn.BatchNorm2d(stem)
         self.act = activation()
-        self.blocks = nn.ModuleList()
-        channels = stem
+        self.blocks, channels = nn.ModuleList(), stem
         for rows in stages:
             stage = nn.ModuleList()
             for kind, *row in rows:
-                stage.append(kind(channels, *row))
-                channels = stage[-1].out_channels
+                block = kind(channels, *row)
+                channels = block.out_channels
+                stage.append(block)
             self.blocks.append(stage)
         self.conv_head = nn.Conv2d(channels, head, 1, bias=not head_norm)
         self.norm_head = nn.BatchNorm2d(head) if head_norm else nn.Identity()
