@@ -67,6 +67,10 @@ def test_overrides_reach_every_depth(tmp_path):
             ("source: a/b", "source: a/b\n    labels: [a, d, v]\n    agreement: share"),
             "corpora.0: agreement is with an emotion word: labels must name its column",
         ),
+        (
+            ("source: a/b", "source: a/b\n    labels: emotion\n    scale: [1, 7]"),
+            "corpora.0: scale is that of ratings: labels must name their three columns",
+        ),
         (("source: a/b", "source: a/b\n    labels: [a, d]"), r"line 5: corpora.0.labels.*: "),
         (("steps: 10", "steps: 10\naugmentation: {speed_range: [1.2, 0.8]}"), "speed_range must rise, not 1.2 to 0.8"),
         (("steps: 10", "steps: 10\naugmentation: {speed_range: [0, 1]}"), "line 9: augmentation.speed_range.0"),
@@ -110,6 +114,13 @@ def test_a_labelled_recipe_needs_no_teacher_and_takes_none(tmp_path):
         load_recipe(written(tmp_path, LABELLED), ["teacher=some/teacher"])
     with pytest.raises(Wav2SmallError, match="some corpora have labels and some have none"):
         load_recipe(written(tmp_path, LABELLED), ["validation.corpora.0.labels=null"])
+
+
+def test_a_key_that_is_not_used_is_not_written_so_that_older_recipes_keep_their_hash(tmp_path):
+    recipe = load_recipe(written(tmp_path, LABELLED))
+    assert "scale" not in recipe.to_yaml()
+    rated = load_recipe(written(tmp_path, LABELLED), ["corpora.0.scale=[1, 7]"])
+    assert rated.corpora[0].scale == (1, 7) and "scale" in rated.to_yaml()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ def resolve_checkpoint(source: str | Path, files: list[str], revision: str | Non
     """Find the folder of a checkpoint: a local one, one in this package by its name, or a download from the Hub.
 
     Args:
-        source: a folder, the name of a checkpoint in this package, or an id on the Hub ("org/name").
+        source: a folder, the name of a checkpoint in this package, or an id on the Hub ("org/name", or
+            "org/name@revision").
         files: names or patterns ("onnx/*") of the files to download; the folder lacks those that the Hub does not have.
         revision: branch, tag or commit on the Hub.
 
@@ -31,14 +32,16 @@ def resolve_checkpoint(source: str | Path, files: list[str], revision: str | Non
     bundled = bundled_checkpoints()
     if str(source) in bundled:
         return bundled[str(source)]
-    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", str(source)):
+    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+(@[\w./-]+)?", str(source)):
         raise Wav2SmallError(
             f"{source} is neither a folder nor an id on the Hub such as org/name, nor the name of a bundled checkpoint "
             f"({', '.join(bundled)})"
         )
     from huggingface_hub import snapshot_download
 
-    fetch = partial(snapshot_download, str(source), revision=revision, allow_patterns=files)
+    name, _, pinned = str(source).partition("@")
+    revision = revision or pinned or None
+    fetch = partial(snapshot_download, name, revision=revision, allow_patterns=files)
     try:
         return Path(fetch())
     except Exception as error:  # the HTTP clients of the two lines of huggingface_hub share no base class

@@ -11,7 +11,7 @@ from conftest import RATE, write_corpus
 from pyarrow import Table, parquet
 
 from wav2small import Wav2SmallError
-from wav2small_training.data.corpora import clip_count, open_rows, row_id, waveform
+from wav2small_training.data.corpora import MisfitError, clip_count, label, open_rows, row_id, waveform
 from wav2small_training.recipe import Corpus
 
 
@@ -119,6 +119,29 @@ def test_a_source_that_is_not_there_is_one_sentence(tmp_path, source, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
         content(corpus(source.format(tmp=tmp_path)))
     assert "\n" not in str(error.value)
+
+
+def test_ratings_become_0_to_1_by_their_scale(tmp_path):
+    source = write_corpus(tmp_path / "rated", 1)
+    (source / "metadata.csv").write_text("file_name,a,d,v\n000.flac,1,4,7\n")
+    rated = corpus(source, labels=("a", "d", "v"), scale=(1, 7))
+    np.testing.assert_allclose(label(next(iter(open_rows(rated))), rated), [0, 0.5, 1])
+    for scale, told in (
+        ((1, 5), "7 in its column 'v', and its scale is 1 to 5"),
+        (None, "4 in its column 'd', and with"),
+    ):
+        wrong = corpus(source, labels=("a", "d", "v"), scale=scale)
+        with pytest.raises(MisfitError, match=told):
+            label(next(iter(open_rows(wrong))), wrong)
+
+
+def test_shards_of_a_mixture_keep_predictions_of_a_teacher_that_leave_the_scale(tmp_path):
+    shards = corpus(tmp_path / "*.parquet", labels=("a", "d", "v"))
+    row = {"a": 0.2, "d": 0.5, "v": 1.7}
+    with pytest.raises(MisfitError, match="without a scale labels are about 0 to 1"):
+        label(row, shards)
+    (tmp_path / "provenance.json").write_text("{}")
+    np.testing.assert_allclose(label(row, shards), [0.2, 0.5, 1.7])
 
 
 def test_parquet_keeps_the_rate_of_its_audio(tmp_path):

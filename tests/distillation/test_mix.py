@@ -24,8 +24,8 @@ from wav2small_training.data.norms import emotion_norm
 from wav2small_training.distillation import mix as module
 from wav2small_training.distillation.distill import distill
 from wav2small_training.distillation.mix import flac, mix
-from wav2small_training.distillation.targets import Ensemble, load_teacher
 from wav2small_training.recipe import Corpus, Recipe
+from wav2small_training.teachers import Ensemble, load_teacher
 
 CLIPS = 16  # of a shard, here
 NAMES = ("arousal", "dominance", "valence")

@@ -390,11 +390,16 @@ def test_one_command_goes_from_a_recipe_to_the_hub(hub, tmp_path):
         "output": str(tmp_path / "run"),
     }
     (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
-    command = ["distill", tmp_path / "recipe.yaml", "--publish", "lab/tiny"]
+    command = ["distill", tmp_path / "recipe.yaml", "--publish", "lab/tiny", "--anyway"]
     assert "hf auth login" in run(hub, tmp_path, *command, token=None, code=1)
     assert not (tmp_path / "run").exists(), "it trained before it knew whether it may publish"
     assert "published" in run(hub, tmp_path, *command)
     names = hub.repos["models", "lab/tiny"].names()
-    assert {"README.md", "provenance.json", "onnx/model.onnx", "results/speed.json", "results/1-held.json"} <= set(
-        names
-    )
+    assert {
+        "README.md",
+        "provenance.json",
+        "onnx/model.onnx",
+        "onnx/model_q4.onnx",
+        "results/speed.json",
+        "results/1-held.json",
+    } <= set(names)

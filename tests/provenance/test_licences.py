@@ -16,7 +16,7 @@ from wav2small.provenance.licences import (
     published_licence,
 )
 
-SHARED = [licence for licence in TABLE if licence.derivatives]
+SHARED = [licence for licence in TABLE if licence.derivatives and not licence.own]
 parts = st.lists(st.sampled_from([licence.id for licence in SHARED]), min_size=1, max_size=5)
 
 
@@ -38,6 +38,8 @@ def named(*licences: str) -> list[tuple[str, str]]:
         (["odbl", "CC-BY-4.0"], "ODbL-1.0"),
         (["MIT", "research-only"], "LicenseRef-research-only"),
         (["CC-BY-NC-SA-4.0", "research-only"], "LicenseRef-research-only-share-alike"),
+        (["LicenseRef-proprietary", "CC-BY-SA-4.0"], "LicenseRef-proprietary"),
+        (["proprietary", "MIT", "CC-BY-NC-SA-4.0"], "LicenseRef-proprietary-non-commercial"),
     ],
 )
 def test_the_derived_licence_keeps_every_restriction_of_the_parts(licences, result):
@@ -95,6 +97,16 @@ def test_a_stricter_licence_may_be_chosen(wanted, licences):
 def test_a_freer_licence_is_an_error_that_names_the_part_that_does_not_allow_it(wanted, licences, told):
     with pytest.raises(Wav2SmallError, match=told):
         check_licence(wanted, named(*licences))
+
+
+def test_what_is_ones_own_may_be_published_under_any_terms_that_the_other_parts_allow():
+    own = licence_of(("mine", "LicenseRef-proprietary"))
+    assert own.summary() == "your own: keep what is made from it private, or publish it under your own terms"
+    check_licence("CC0-1.0", named("LicenseRef-proprietary"))
+    check_licence("CC-BY-4.0", named("LicenseRef-proprietary", "CC-BY-4.0"))
+    check_licence("LicenseRef-proprietary", named("LicenseRef-proprietary", "CC-BY-4.0"))
+    with pytest.raises(Wav2SmallError, match=r"part 1 is CC-BY-NC-4\.0, which does not allow commercial use"):
+        check_licence("CC-BY-4.0", named("LicenseRef-proprietary", "CC-BY-NC-4.0"))
 
 
 @given(parts)

@@ -75,6 +75,10 @@ def distill(
         str | None,
         typer.Option("--publish", metavar="ORG/NAME", help="Afterwards export, evaluate, write the card and publish."),
     ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Publish a student that learned nothing, too; the card shows it.")
+    ] = False,
 ) -> None:
     """Train a student from a recipe.
 
@@ -84,6 +88,8 @@ def distill(
         from .distillation.distill import main as run_distill
         from .recipe_file import load_recipe
     if not publish_to:
+        if private or anyway:
+            raise Wav2SmallError("--private and --anyway are for --publish: give that too")
         run_distill(recipe, overrides, resume)
         return
     with require_extra("export"):
@@ -91,7 +97,7 @@ def distill(
     settings = load_recipe(recipe, overrides)
     release.check_release(settings, publish_to)
     run_distill(recipe, overrides, resume)
-    print_plan(release.release(settings, publish_to))
+    print_plan(release.release(settings, publish_to, private=private, anyway=anyway))
 
 
 @app.command()
@@ -100,7 +106,10 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; a stopped run goes on where it was.")],
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Checkpoint folders or ids on the Hub; default: the bundled one."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Folders, ids on the Hub (org/name@revision), ONNX files, Python functions (module:function).",
+        ),
     ] = None,
     columns: Annotated[
         str | None, typer.Option(help="Columns of ratings: arousal=A,dominance=B,valence=C, or some of them.")
@@ -109,13 +118,16 @@ def evaluate(
     emotion: Annotated[
         str | None, typer.Option(help="Column of emotion words: targets are their norms, and AUC is computed.")
     ] = None,
-    teacher: Annotated[str | None, typer.Option(help="Model whose predictions are the target.")] = None,
+    teacher: Annotated[
+        list[str] | None, typer.Option(help="Model whose predictions are the target; repeated: the mean of several.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Split to score, such as test.")] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN=VALUE", help="Score only clips that have this value; repeatable."),
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration of a data set on the Hub.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Revision of a data set on the Hub.")] = None,
     audio: Annotated[str, typer.Option(help="Column of the audio.")] = "audio",
     groups: Annotated[str | None, typer.Option(help="Columns to group the scores by, such as sex,speaker.")] = None,
     conditions: Annotated[
@@ -137,7 +149,8 @@ def evaluate(
         from .evaluation.evaluate import main as run_evaluate
     run_evaluate(
         models or [], data, out, split=split, where=where, config=config, audio=audio, columns=columns, scale=scale,
-        emotion=emotion, teacher=teacher, groups=groups, all_conditions=conditions, noise=noise, rooms=rooms,
+        emotion=emotion, teacher=teacher, revision=revision, groups=groups, all_conditions=conditions, noise=noise,
+        rooms=rooms,
     )  # fmt: skip
 
 

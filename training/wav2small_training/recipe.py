@@ -1,9 +1,17 @@
 """A recipe: one YAML file that says all of how a student is made; strict, typed, and without side effects."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from wav2small.models.adv import LEAST_SECONDS
 
@@ -18,6 +26,14 @@ class Entry(BaseModel):
     """What all parts of a recipe have in common: no unknown keys, no change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # keys that are written only where used: older recipes keep their hash
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        unused = {name for name in self.later if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in write(self).items() if name not in unused}
 
     def to_yaml(self) -> str:
         """All values, defaults included, as YAML that can be loaded again."""
@@ -39,7 +55,8 @@ class Corpus(Entry):
     Attributes:
         source: id of a data set on the Hub, a local folder (with or without a metadata.csv), or a pattern of Parquet
             (`*.parquet`) or WebDataset (`*.tar`) shards.
-        licence: of the audio, as an SPDX id where there is one; the student's licence follows from it.
+        licence: of the audio, as an SPDX id where there is one; the student's licence follows from it. For your own
+            recordings `LicenseRef-proprietary`: the student stays private, or is published under terms of your own.
         config: configuration of the data set on the Hub.
         split: of the data set on the Hub.
         revision: of the data set on the Hub.
@@ -50,12 +67,16 @@ class Corpus(Entry):
         labels: where each clip has its own target: three columns (A, D, V, about 0..1), or one column of emotion
             words, which stand for their published norms.
         word: an emotion word for all clips, in the place of labels: `neutral` for read speech.
+        scale: lowest and highest rating in these columns, such as `[1, 7]`; they become 0 and 1, and what is outside of
+            them is an error. Without it the labels are about 0..1, as teachers predict them.
         agreement: column with the share of listeners who chose that emotion word (0..1): the less they agreed, the
             nearer the target is to the middle of the scale.
         credit: whom to name where the licence asks for it: title, authors, year; default: the source.
         speech: whether people can be heard in it. Where not (noise, music, silence), its clips have no A/D/V, and a
             student that also predicts the share of speech learns 0 from them.
     """
+
+    later = frozenset({"scale"})
 
     source: str
     licence: str
@@ -68,6 +89,7 @@ class Corpus(Entry):
     where: dict[str, str] = {}
     labels: str | tuple[str, str, str] | None = None
     word: str | None = None
+    scale: tuple[float, float] | None = None
     agreement: str | None = None
     credit: str | None = None
     speech: bool = True
@@ -83,6 +105,10 @@ class Corpus(Entry):
             raise ValueError("give labels or word, not both")
         if self.agreement is not None and not isinstance(self.labels, str):
             raise ValueError("agreement is with an emotion word: labels must name its column")
+        if self.scale is not None and not isinstance(self.labels, tuple):
+            raise ValueError("scale is that of ratings: labels must name their three columns")
+        if self.scale is not None and self.scale[0] == self.scale[1]:
+            raise ValueError("scale must rise")
         return self
 
 

@@ -122,9 +122,10 @@ def teacher_from(
     members = []
     for i, (source, (config, commit)) in enumerate(zip(sources, configs, strict=True)):
         local = Path(source).is_dir()
-        known = None if local else published_licence(source)
+        name = Path(source).resolve().name if local else source.partition("@")[0]
+        known = None if local else published_licence(name)
         origin = {
-            "source": Path(source).resolve().name if local else source,
+            "source": name,
             "revision": commit,
             "licence": (licences[i] if licences else None) or known,
             "weight": weights[i] if weights else 1.0,

@@ -35,6 +35,8 @@ class Licence:
         derivatives: whether a result may be shared at all.
         share_alike: family of licences, one of which a result must have; `None`: any licence.
         research_only: whether a result may be used for research only.
+        own: material of one's own, which nobody else may use: a result is kept private, or published under terms that
+            its owner names.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Licence:
     derivatives: bool = True
     share_alike: str | None = None
     research_only: bool = False
+    own: bool = False
 
     def summary(self) -> str:
         """What it allows and requires, in plain words.
@@ -52,6 +55,9 @@ class Licence:
         """
         if not self.derivatives:
             return "no derivatives: what is made from it may not be shared"
+        if self.own:
+            others = "" if self.commercial else "; other parts allow no commercial use"
+            return f"your own: keep what is made from it private, or publish it under your own terms{others}"
         use = "research only" if self.research_only else "any use" if self.commercial else "no commercial use"
         asks = [
             *(["name the source"] if self.credit is Credit.NAMES else []),
@@ -64,11 +70,13 @@ class Licence:
         """Why this licence of a part does not allow a result under `other`; `None` if it does."""
         if not self.derivatives:
             return "allows no derivatives"
+        if self.own and not other.own:
+            return "is your own, and not published yet"
         if self.research_only and not other.research_only:
             return "allows research only"
         if other.commercial and not self.commercial:
             return "does not allow commercial use"
-        if self.share_alike and other.share_alike != self.share_alike:
+        if self.share_alike and other.share_alike != self.share_alike and not other.own:  # private: nothing is shared
             return f"requires a licence of its own kind ({self.id})"
         if other.credit < self.credit:
             return "requires attribution" if self.credit is Credit.NAMES else "requires that its notices are kept"
@@ -76,6 +84,7 @@ class Licence:
 
 
 RESEARCH_ONLY = "LicenseRef-research-only"
+PROPRIETARY = "LicenseRef-proprietary"
 
 # licences of results, the freest first: `derive_licence` takes the first that every part allows
 RESULTS = (
@@ -89,6 +98,9 @@ RESULTS = (
     Licence("CC-BY-NC-SA-4.0", commercial=False, share_alike="CC"),
     Licence(RESEARCH_ONLY, commercial=False, research_only=True),
     Licence(f"{RESEARCH_ONLY}-share-alike", commercial=False, research_only=True, share_alike="CC"),
+    Licence(PROPRIETARY, own=True),
+    Licence(f"{PROPRIETARY}-non-commercial", commercial=False, own=True),
+    Licence(f"{PROPRIETARY}-research-only", commercial=False, research_only=True, own=True),
 )
 TABLE = (
     *RESULTS,
@@ -118,6 +130,7 @@ KNOWN |= {  # other spellings: tags of the Hub, and common ones
         "apache2.0": "Apache-2.0",
         "public-domain": "CC-PDM-1.0",
         "research-only": RESEARCH_ONLY,
+        "proprietary": PROPRIETARY,
     }.items()
 }
 
@@ -187,7 +200,8 @@ def derive_licence(parts: Iterable[Part]) -> str:
                 f"{name} is {licence.id}, which allows no derivatives: a model that learned from it may not be "
                 "shared; leave it out"
             )
-    for result in RESULTS:
+    some_own = any(licence.own for _, licence in known)
+    for result in (each for each in RESULTS if some_own or not each.own):
         if not any(licence.conflict_with(result) for _, licence in known):
             return result.id
     strict = {name: licence.id for (name, _), licence in known if licence.share_alike or not licence.commercial}
@@ -199,14 +213,18 @@ def check_licence(wanted: str, parts: Iterable[Part]) -> None:
     """Make sure that the result of these parts may have a licence: the derived one, or a stricter one.
 
     Args:
-        wanted: SPDX id, or as the Hub spells it.
+        wanted: SPDX id, or as the Hub spells it. Parts of one's own allow any; the others must allow it.
         parts: as for [`derive_licence`].
 
     Raises:
         Wav2SmallError: if a part does not allow it; the message names that part.
     """
-    parts = list(parts)
-    derived, result = licence_of(("the derived licence", derive_licence(parts))), licence_of(("the result", wanted))
+    parts, result = list(parts), licence_of(("the result", wanted))
+    if not result.own:  # what is one's own is published under the terms that its owner names
+        parts = [part for part in parts if not licence_of(part).own]
+        if not parts:
+            return
+    derived = licence_of(("the derived licence", derive_licence(parts)))
     for name, text in parts:
         part = licence_of((name, text))
         reason = part.conflict_with(result)

@@ -303,11 +303,12 @@ def link_model(source: str, use: str, revision: str | None = None, licence: str 
         chain = read_provenance(folder)
         found: str | None = chain.licence
     else:
-        chain, found = None, (None if local else licences.published_licence(source)) or _licence_in(folder)
+        known = None if local else licences.published_licence(source.partition("@")[0])
+        chain, found = None, known or _licence_in(folder)
     if found and licence and licences.find_licence(found) != licences.find_licence(licence):
         raise Wav2SmallError(f"{source} has the licence {found}, not {licence}: do not name another one")
-    name = Path(source).resolve().name if local else source
-    return Link(name, found or licence, use, hub.commit_of(folder) or revision, provenance=chain)
+    name, _, pinned = (Path(source).resolve().name, "", "") if local else source.partition("@")
+    return Link(name, found or licence, use, hub.commit_of(folder) or revision or pinned or None, provenance=chain)
 
 
 def _licence_in(folder: Path) -> str | None:

@@ -20,11 +20,17 @@ from wav2small.hub import hub_error
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
+from wav2small.provenance.provenance import PROVENANCE_FILE
 
 from ..recipe import Corpus
 from .norms import emotion_norm, shrink_to_middle
 
 SHARDS = 64  # of a local folder, so that processes and workers can share it
+UNSCALED = (-0.5, 1.5)  # labels without a scale: predictions of teachers leave 0..1 a little
+
+
+class MisfitError(Wav2SmallError):
+    """The settings do not fit the data: it ends the work, where a clip that cannot be read is skipped."""
 
 
 def open_rows(corpus: Corpus) -> datasets.IterableDataset:
@@ -39,11 +45,11 @@ def open_rows(corpus: Corpus) -> datasets.IterableDataset:
         return datasets.Dataset.from_list(listed).to_iterable_dataset(num_shards=min(SHARDS, len(listed)))
     if source.endswith(".parquet"):
         rows = undecoded(
-            datasets.load_dataset("parquet", data_files=_files(source), split="train", streaming=True), corpus
+            datasets.load_dataset("parquet", data_files=local_files(source), split="train", streaming=True), corpus
         )
     elif source.endswith(".tar"):
         rows = datasets.IterableDataset.from_generator(
-            _webdataset, gen_kwargs={"tars": _files(source), "suffix": corpus.audio}
+            _webdataset, gen_kwargs={"tars": local_files(source), "suffix": corpus.audio}
         )
     else:
         rows = _hub(corpus)
@@ -64,7 +70,7 @@ def clip_count(corpus: Corpus) -> int | None:
     if corpus.where or corpus.source.endswith(".tar"):
         return None
     if corpus.source.endswith(".parquet"):
-        return sum(int(parquet.read_metadata(file).num_rows) for file in _files(corpus.source))
+        return sum(int(parquet.read_metadata(file).num_rows) for file in local_files(corpus.source))
     splits = open_rows(corpus).info.splits
     return int(splits[corpus.split].num_examples) if splits and corpus.split in splits else None
 
@@ -75,7 +81,7 @@ def row_id(row: dict[str, Any], corpus: Corpus) -> str:
         return str(_cell(row, corpus.id, corpus.source))
     name = row.get("id") or _audio(row, corpus).get("path")
     if not name:
-        raise Wav2SmallError(f"{corpus.source}: its clips have no path: name the column that identifies them (id: …)")
+        raise MisfitError(f"{corpus.source}: its clips have no path: name the column that identifies them (id: …)")
     return str(name)
 
 
@@ -83,7 +89,8 @@ def label(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
     """Read the target that a clip has in its corpus: (3,) arousal, dominance, valence, about 0..1.
 
     Raises:
-        Wav2SmallError: for a column that is not there, a word without a norm, or a value that is not a number.
+        MisfitError: for a column that is not there, or a rating outside of the scale.
+        Wav2SmallError: for a word without a norm, or a value that is not a number.
     """
     if corpus.word or isinstance(corpus.labels, str):
         word = corpus.word or str(_cell(row, str(corpus.labels), corpus.source))
@@ -93,11 +100,29 @@ def label(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
             raise Wav2SmallError(f"{corpus.source}: there is no norm for the word {word!r}") from None
     else:
         columns = corpus.labels or ()
-        target = np.array([_number(row, column, corpus.source) for column in columns], np.float32)
+        target = np.array([_rating(row, column, corpus) for column in columns], np.float32)
     if corpus.agreement:
         share = _number(row, corpus.agreement, corpus.source)
         target = shrink_to_middle(target, share)
     return target
+
+
+def _rating(row: dict[str, Any], column: str, corpus: Corpus) -> float:
+    """One rating, brought from its scale to 0..1."""
+    rating = _number(row, column, corpus.source)
+    low, high = corpus.scale or UNSCALED
+    if not low <= rating <= high and (corpus.scale or not is_rendering(corpus.source)):
+        told = f"its scale is {low:g} to {high:g}" if corpus.scale else "without a scale labels are about 0 to 1"
+        raise MisfitError(
+            f"{corpus.source}: {rating:g} in its column {column!r}, and {told}: name the lowest and the highest "
+            "rating in the recipe, such as scale: [1, 7]"
+        )
+    return (rating - low) / (high - low) if corpus.scale else rating
+
+
+def is_rendering(source: str) -> bool:
+    """Tell shards of `wav2small mix`, whose labels are a teacher's predictions, by the provenance beside them."""
+    return source.endswith(".parquet") and (Path(source).parent / PROVENANCE_FILE).is_file()
 
 
 def _number(row: dict[str, Any], column: str, source: str) -> float:
@@ -120,17 +145,18 @@ def waveform(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
 def _audio(row: dict[str, Any], corpus: Corpus) -> dict[str, Any]:
     audio = _cell(row, corpus.audio, corpus.source)
     if not isinstance(audio, dict):
-        raise Wav2SmallError(f"{corpus.source}: its column {corpus.audio!r} holds no audio")
+        raise MisfitError(f"{corpus.source}: its column {corpus.audio!r} holds no audio")
     return audio
 
 
 def _cell(row: dict[str, Any], column: str, source: str) -> Any:
     if column not in row:
-        raise Wav2SmallError(f"{source} has no column {column!r}; it has {', '.join(sorted(row))}")
+        raise MisfitError(f"{source} has no column {column!r}; it has {', '.join(sorted(row))}")
     return row[column]
 
 
-def _files(pattern: str) -> list[str]:
+def local_files(pattern: str) -> list[str]:
+    """The files of a pattern, in order; an address is taken as it is."""
     files = sorted(glob(pattern)) if "://" not in pattern else [pattern]
     if not files:
         raise Wav2SmallError(f"{pattern}: no such files")

@@ -13,7 +13,7 @@ from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus
 from .augment import Augment
-from .corpora import label, open_rows, row_id, waveform
+from .corpora import MisfitError, label, open_rows, row_id, waveform
 from .speech import speech_share
 
 BLOCK = 256  # rows that are shuffled among themselves, besides the order of the shards
@@ -182,6 +182,8 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
                 speech = self._speech(corpus, row, name, samples, start, len(piece))
                 facts = {"source": corpus.source, "id": name, "is_speech": corpus.speech, "speech": speech}
                 return piece, {**facts, "target": target}
+            except MisfitError:
+                raise
             except Wav2SmallError as error:
                 self._state["bad"] += 1
                 items, bad = self._state["items"], self._state["bad"]

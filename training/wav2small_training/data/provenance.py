@@ -14,7 +14,7 @@ from wav2small.provenance.provenance import Link, Provenance
 
 from ..head_recipe import HeadRecipe
 from ..recipe import Augmentation, Corpus, MixtureRecipe, Recipe
-from .corpora import clip_count, is_local, open_rows
+from .corpora import clip_count, is_local, is_rendering, open_rows
 
 NORMS = Link(
     "norms of emotion words",
@@ -123,10 +123,7 @@ def validation(recipe: Recipe) -> list[Link]:
 
 def mixture(source: Corpus) -> Provenance | None:
     """What `wav2small mix` wrote beside its shards; None for any other corpus."""
-    if (
-        not source.source.endswith(".parquet")
-        or not (Path(source.source).parent / provenance.PROVENANCE_FILE).is_file()
-    ):
+    if not is_rendering(source.source):
         return None
     return provenance.read_provenance(Path(source.source).parent)
 

@@ -28,13 +28,14 @@ from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write_provenance
 
 from ..data import provenance
-from ..data.corpora import clip_count, open_rows, row_id, waveform
+from ..data.corpora import MisfitError, clip_count, open_rows, row_id, waveform
 from ..data.mixture import FAIR_SAMPLE
 from ..progress import ClipsPerSecond, progress
 from ..recipe import Corpus, Recipe
 from ..recipe_file import load_recipe
 from ..run_folder import open_run
-from .targets import label_clips, load_teacher
+from ..teachers import load_teacher
+from .targets import label_clips
 
 CLIPS = 256  # of a shard: what is lost at most when a run is killed
 SCHEMA = pa.schema(
@@ -185,6 +186,8 @@ def cut(chunk: list[dict[str, Any]], corpus: Corpus, crop: int) -> tuple[list[di
             name = row_id(row, corpus)
             for start, samples in [*slicer.push(waveform(row, corpus)), *slicer.flush()]:
                 windows.append({"id": name, "start": start, "samples": samples})
+        except MisfitError:
+            raise
         except Wav2SmallError as error:
             errors.append(str(error))
     return windows, errors

@@ -33,6 +33,7 @@ from wav2small.provenance.provenance import Provenance, write_provenance
 from ..data import provenance
 from ..data.augment import Augment
 from ..data.mixture import Mixture, collate
+from ..data.overlap import shared_clips
 from ..data.rendered import RenderedClips, is_rendered
 from ..progress import progress
 from ..recipe import Augmentation, MixtureRecipe, Recipe
@@ -95,6 +96,9 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
         task = bar.add_task(recipe.name, total=recipe.steps, loss="-", skipped=0)
         while True:
             last = state.step == recipe.steps
+            if validation and state.step == 0:
+                for sentence in shared_clips(recipe):
+                    bar.console.print(f"[yellow]warning:[/] {sentence}: their figures flatter the student")
             if validation and (last or state.step % recipe.validation.every == 0):
                 validate(state, validation, average.module, out, origin)
                 bar.console.print(f"step {state.step}: CCC to the targets (A, D, V) {state.history[-1]['ccc']}")

@@ -22,7 +22,7 @@ from ..recipe import Corpus
 from .head_fit import FeatureSet
 
 # what a corpus says of its clips, and not which they are
-OF_CLIPS = {"weight", "labels", "word", "agreement", "licence", "credit", "speaker", "copies"}
+OF_CLIPS = {"weight", "labels", "scale", "word", "agreement", "licence", "credit", "speaker", "copies"}
 
 
 def feature_set(corpus: HeadCorpus, recipe: HeadRecipe, member: TeacherMember) -> FeatureSet:

@@ -8,6 +8,7 @@ from wav2small.atomic import whole_file
 from wav2small.cli.plot import COLORS
 from wav2small.models.adv import LABELS
 
+from ..data.overlap import shared_clips
 from ..recipe import Recipe
 from .ema import share_of_start
 from .loop_state import LoopState
@@ -35,6 +36,8 @@ def write_report(recipe: Recipe, state: LoopState) -> None:
         scores = " | ".join(f"{score:.3f}" for score in entry["ccc"])
         loss = "" if entry["loss"] is None else f"{entry['loss']:.3f}"
         lines.append(f"| {entry['step']} | {scores} | {loss} |")
+    for sentence in shared_clips(recipe):
+        lines += ["", f"**{sentence[0].upper()}{sentence[1:]}**: these figures flatter the student."]
     lines += ["", "![CCC to the targets](curve.png)", ""]
     start = share_of_start(state.step, recipe.optimizer.ema_decay)
     if start > LARGEST_START:

@@ -7,17 +7,14 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from wav2small.checkpoint import load_checkpoint
-from wav2small.convert.teacher import read_config, teacher_from
 from wav2small.models.adv import SAMPLING_RATE
-from wav2small.models.auto import CLASSES
 from wav2small.models.errors import Wav2SmallError
-from wav2small.models.modeling_adv_teacher import AdvTeacherOutput
 
 from ..data.corpora import open_rows, row_id, waveform
 from ..data.mixture import collate, own_target, pad_clips
 from ..metrics import ccc
 from ..recipe import MixtureRecipe, Recipe
+from ..teachers import load_teacher
 from .teacher_labels import TeacherLabels
 
 BATCH = 16  # clips in one forward pass of a teacher
@@ -41,36 +38,6 @@ class Targets:
             values = batch.get("teacher_values", batch["input_values"])
             logits: torch.Tensor = self.teacher(values, batch["attention_mask"]).logits
         return logits.float().masked_fill(~batch["is_speech"][:, None], torch.nan)
-
-
-def load_teacher(source: str | list[str], device: torch.device) -> torch.nn.Module:
-    """Load a model of ours, or published teachers in their own layouts: in evaluation, without gradients.
-
-    Raises:
-        Wav2SmallError: if it cannot be found or read, or its weights do not fit.
-    """
-    sources = [source] if isinstance(source, str) else source
-    kinds = [str(read_config(one, None)[0].get("model_type")) for one in sources]
-    teacher: torch.nn.Module
-    if all(kind in CLASSES for kind in kinds):
-        members: list[torch.nn.Module] = [load_checkpoint(one) for one in sources]
-        teacher = members[0] if len(members) == 1 else Ensemble(members)
-    else:
-        teacher = teacher_from(sources)
-    return teacher.eval().requires_grad_(False).to(device)
-
-
-class Ensemble(torch.nn.Module):
-    """The mean of some models of ours."""
-
-    def __init__(self, members: list[torch.nn.Module]):
-        super().__init__()
-        self.members = torch.nn.ModuleList(members)
-
-    def forward(self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None) -> AdvTeacherOutput:
-        """Give `logits` (batch, 3) and `member_logits` (batch, members, 3), as the published teachers do."""
-        logits = torch.stack([member(input_values, attention_mask).logits for member in self.members], dim=1)
-        return AdvTeacherOutput(logits=logits.mean(dim=1), member_logits=logits)
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """Teacher labels that `annotate` wrote, looked up clip by clip."""
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from pyarrow import parquet
 from wav2small.atomic import whole_file
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
+
+FINISHED = "annotations.json"  # written last
 
 
 class TeacherLabels:
@@ -23,7 +26,7 @@ class TeacherLabels:
     """
 
     def __init__(self, folder: Path):
-        if not (folder / "annotations.json").is_file():
+        if not (folder / FINISHED).is_file():
             raise Wav2SmallError(f"{folder} holds no finished teacher labels: run wav2small annotate")
         self.index = folder / "teacher_labels.sqlite"
         if not self.index.exists():
@@ -53,3 +56,9 @@ class TeacherLabels:
         )
         rows = self._connection.execute(query, (source, name)).fetchall()
         return [(row[0], np.array(row[1:], np.float32)) for row in rows]
+
+
+def teachers_of(folder: Path) -> list[str]:
+    """The models that annotated clips, as the recipe of the annotation named them."""
+    named = json.loads((folder / FINISHED).read_text(encoding="utf-8"))["teacher"]
+    return [named] if isinstance(named, str) else list(named)

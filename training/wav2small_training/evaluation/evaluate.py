@@ -22,15 +22,16 @@ from wav2small.atomic import whole_file
 from wav2small.bundled import BUNDLED
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
+from wav2small.provenance.provenance import read_provenance
 
-from ..data.corpora import clip_count, open_rows, row_id, waveform
+from ..data.corpora import MisfitError, clip_count, open_rows, row_id, waveform
 from ..progress import progress
 from ..recipe import Corpus
 from ..run_folder import open_run
 from ..tables import UNKNOWN
 from .conditions import AS_RECORDED, LEVEL_NORMALISED, Condition, Recordings, conditions, level_db
 from .models import Predict, load_model, short_names
-from .ratings import MisfitError, Norms, Ratings, Row, Target, Teacher, Word, column_value
+from .ratings import Norms, Ratings, Row, Target, Teacher, Word, column_value
 from .report import write_report
 from .scores import PredictionTable, read_lines, summary
 
@@ -54,7 +55,7 @@ def evaluate(
     Stopped and started again with the same settings, it goes on where it was.
 
     Args:
-        models: checkpoint folders or Hub ids.
+        models: what `load_model` takes: checkpoints, ONNX files, functions.
         corpus: the data; of a corpus with splits, the part to score (`where` or `split`).
         target: what the predictions are compared with.
         out: folder of the results.
@@ -111,7 +112,8 @@ def evaluate(
     if len(table.clips) < 2:
         reason = next(iter(table.skipped.values()), "there is one clip")
         raise Wav2SmallError(f"{corpus.source}: fewer than two clips can be scored ({reason})")
-    return write_report(out, settings, summary(table, list(read_lines(fit)), groups), table)
+    heard = [name for name, model in loaded.items() if was_trained_on(model.source, corpus)]
+    return write_report(out, settings, {**summary(table, list(read_lines(fit)), groups), "trained_on": heard}, table)
 
 
 def main(
@@ -126,7 +128,8 @@ def main(
     columns: str | None = None,
     scale: tuple[float, float] = (0.0, 1.0),
     emotion: str | None = None,
-    teacher: str | None = None,
+    teacher: list[str] | None = None,
+    revision: str | None = None,
     groups: str | None = None,
     all_conditions: bool = False,
     noise: Path | None = None,
@@ -143,7 +146,7 @@ def main(
     if emotion:
         targets.append(Norms(emotion))
     if teacher:
-        targets.append(Teacher(teacher))
+        targets.append(Teacher(tuple(teacher)))
     if len(targets) != 1:
         raise Wav2SmallError("what are the predictions compared with? Give one of --columns, --emotion and --teacher")
     if (noise or rooms) and not all_conditions:
@@ -151,7 +154,9 @@ def main(
     wanted = split_pairs(where or [])
     if split and Path(data).is_dir():
         wanted["split"], split = split, None
-    corpus = Corpus(source=data, licence="", config=config, split=split or "train", audio=audio, where=wanted)
+    corpus = Corpus(
+        source=data, licence="", config=config, split=split or "train", revision=revision, audio=audio, where=wanted
+    )
     listed = groups.split(",") if groups else None
     content = evaluate(
         models or [str(BUNDLED)], corpus, targets[0], out,
@@ -164,6 +169,16 @@ def main(
         scores.add_row(model, *(own.get(name, UNKNOWN) for name in LABELS))
     Console().print(scores)
     Console().print(f"report: {out / 'report.md'}", soft_wrap=True)
+
+
+def was_trained_on(source: str, corpus: Corpus) -> bool:
+    """Whether the provenance of a model, where it has one, names this corpus as training audio."""
+    local = Path(corpus.source).resolve().name if Path(corpus.source).is_dir() else corpus.source
+    try:
+        made = read_provenance(source)
+    except Wav2SmallError:
+        return False
+    return any(link.use == "training" and link.id == local for link in made.links())
 
 
 def split_pairs(texts: list[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
-from ..data.corpora import row_id
+from ..data.corpora import MisfitError, row_id
 from ..data.norms import AUC_GROUPS, emotion_norm, shrink_to_middle
 from ..recipe import Corpus
 from .models import load_model
@@ -22,10 +22,6 @@ Row = dict[str, Any]
 Target = Callable[[Row, np.ndarray], np.ndarray]  # row and waveform -> (3,), NaN for a dimension without a target
 
 Word = Callable[[Row, Corpus], str]  # row and corpus -> emotion word
-
-
-class MisfitError(Wav2SmallError):
-    """The settings do not fit the data: it ends the evaluation, where a clip that cannot be scored is skipped."""
 
 
 def column_value(row: Row, column: str, corpus: Corpus) -> Any:
@@ -41,29 +37,31 @@ class Ratings:
 
     Attributes:
         columns: column of a dimension, for example {"arousal": "EmoAct"}; a dimension may be left out.
-        scale: lowest and highest rating; they become 0 and 1.
+        scale: lowest and highest rating; they become 0 and 1. None for values that are used as they are.
 
     Raises:
         Wav2SmallError: if there is no column, one of an unknown dimension, or the scale does not rise.
     """
 
     columns: dict[str, str]
-    scale: tuple[float, float] = (0.0, 1.0)
+    scale: tuple[float, float] | None = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         unknown = ", ".join(sorted(self.columns.keys() - set(LABELS)))
         if unknown or not self.columns:
             raise Wav2SmallError(f"ratings are columns of {', '.join(LABELS)}, not of {unknown or 'nothing'}")
-        if not self.scale[0] < self.scale[1]:
+        if self.scale and not self.scale[0] < self.scale[1]:
             raise Wav2SmallError(f"a scale goes from low to high, not from {self.scale[0]:g} to {self.scale[1]:g}")
 
     def __str__(self) -> str:
         named = ", ".join(f"{dimension} from `{column}`" for dimension, column in self.columns.items())
+        if self.scale is None:
+            return f"Ratings: {named}, as they are."
         return f"Human ratings: {named}; {self.scale[0]:g} to {self.scale[1]:g} became 0 to 1."
 
     def of(self, corpus: Corpus) -> Target:
         """Make the reader of the ratings of a corpus."""
-        low, high = self.scale
+        low, high = self.scale or (0.0, 1.0)
 
         def target(row: Row, waveform: np.ndarray) -> np.ndarray:
             values = np.full(3, np.nan)
@@ -75,7 +73,7 @@ class Ratings:
                     rating = float(text)
                 except (TypeError, ValueError):
                     raise MisfitError(f"{row_id(row, corpus)}: {column} is {text!r}, not a number") from None
-                if not low <= rating <= high:
+                if self.scale and not low <= rating <= high:
                     raise MisfitError(f"{row_id(row, corpus)}: {column} is {rating:g}, outside of {low:g} to {high:g}")
                 values[LABELS.index(dimension)] = (rating - low) / (high - low)
             if np.isnan(values).all():
@@ -130,13 +128,14 @@ class Teacher:
     """Teacher labels: the predictions of another model for the clips as recorded, not clipped to 0..1.
 
     Attributes:
-        source: checkpoint folder or Hub id.
+        source: what `load_model` takes; several stand for their mean.
     """
 
-    source: str
+    source: str | tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"Teacher labels of `{self.source}`: a score here is agreement with a model, not with people."
+        named = self.source if isinstance(self.source, str) else " + ".join(self.source)
+        return f"Teacher labels of `{named}`: a score here is agreement with a model, not with people."
 
     def of(self, corpus: Corpus) -> Target:
         """Load the model."""

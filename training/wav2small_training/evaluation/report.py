@@ -89,6 +89,12 @@ def head(content: Content) -> list[str]:
     if skipped:
         first = "; ".join(f"`{clip}`: {reason}" for clip, reason in list(skipped.items())[:3])
         parts.append(f"Skipped: {len(skipped)} of {len(skipped) + content['clips']} clips. The first: {first}.")
+    if heard := content.get("trained_on"):
+        named = ", ".join(code_label(name) for name in heard)
+        parts.append(
+            f"Other clips of this corpus, or these, were training clips of {named}: figures on clips or speakers "
+            "that a model has heard flatter it."
+        )
     rows = []
     for model in settings["models"]:
         faster = f"{1 / content['speed'][model['name']]:.0f} times"

@@ -78,7 +78,9 @@ def without_local_paths(content: Content) -> Content:
     source = settings["data"]["source"]
     local = is_local(Corpus(source=source, licence="")) or source.count("/") != 1
     settings["data"].setdefault("local", local)  # and no id on the Hub, which a path alone does not tell
-    paths = [source, settings["noise"], settings["rooms"], settings["target"].get("source")]
+    teachers = settings["target"].get("source") or []
+    teachers = [teachers] if isinstance(teachers, str) else teachers
+    paths = [source, settings["noise"], settings["rooms"], *teachers]
     text = json.dumps(content)
     for path in [*paths, *(model["source"] for model in settings["models"])]:
         if path and Path(path).is_absolute():

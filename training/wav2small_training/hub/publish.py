@@ -13,6 +13,7 @@ from huggingface_hub import HfApi
 
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance import provenance
+from wav2small.provenance.licences import licence_of
 from wav2small.shipped import shipped_folder
 
 from . import commit, validate
@@ -60,6 +61,11 @@ def publish(
         validate.check_secrets(staged)
         card.check_card(folder)
         licence = check_licence(folder)
+        if licence_of((repo_id, licence)).own and not private:
+            raise Wav2SmallError(
+                f"{folder} is {licence}, your own: publish it with --private, or write terms of your own on its card, "
+                "license: in README.md"
+            )
         check_code(folder, repo_id)
         plan = replace(compare(api, target, staged, validate.is_checkpoint_file, dry_run), licence=licence)
         if plan.unchanged:  # these files were checked when they were published
