@@ -1,5 +1,6 @@
 """The stream of training clips: endless, shuffled, shared without overlap or loss, and resumed exactly."""
 
+import json
 from functools import partial
 from itertools import islice
 
@@ -94,6 +95,19 @@ def test_the_loader_goes_on_exactly_with_its_worker_processes(folders, workers):
     for batch, other in zip(expected, islice(second, 4), strict=True):
         assert batch["ids"] == other["ids"]
         assert torch.equal(batch["input_values"], other["input_values"])
+
+
+def test_it_goes_on_exactly_after_two_interruptions_also_where_a_worker_had_no_time_between_them(folders):
+    whole = [batch["ids"] for batch in islice(loader(folders, 2), 9)]
+    found, state = [], None
+    for batches in (3, 1, 5):
+        part = loader(folders, 2)
+        if state is not None:
+            part.load_state_dict(json.loads(json.dumps(state)))
+        stream = iter(part)
+        found += [next(stream)["ids"] for _ in range(batches)]
+        state = part.state_dict()
+    assert found == whole
 
 
 def test_the_same_seed_gives_the_same_clips_and_weights_are_kept(folders):

@@ -1,12 +1,13 @@
 """Distillation makes a student that predicts what its teacher predicts, and survives what happens to long runs."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_card, write_corpus, write_labelled
+from conftest import Payload, write_card, write_corpus, write_labelled
 from processes import Running, command
 from reference import wav2small as reference
 
@@ -21,6 +22,7 @@ from wav2small_training.distillation.distill import distill
 from wav2small_training.metrics import ccc
 from wav2small_training.recipe import Recipe
 from wav2small_training.recipe_file import load_recipe
+from wav2small_training.run_folder import locked
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_a_student_learns_to_predict_what_its_teacher_predicts(place):
     assert trained > untrained + 0.4, history(mine)
     assert state.step == 60 and state.best == pytest.approx(max(untrained, trained), abs=1e-3)
     assert load_recipe(Path(mine.output) / "recipe.yaml") == mine
-    files = {"best", "last", "state", "history.json", "recipe.yaml", "report.md", "curve.png"}
+    files = {".lock", "best", "last", "state", "history.json", "recipe.yaml", "report.md", "curve.png"}
     assert {path.name for path in Path(mine.output).iterdir()} == files
     report = (Path(mine.output) / "report.md").read_text()
     for entry in history(mine):
@@ -172,6 +174,54 @@ def test_killed_and_resumed_it_ends_bit_for_bit_where_it_would_have(place, worke
     assert history(killed) == history(whole)
 
 
+@pytest.mark.slow
+def test_killed_twice_and_resumed_twice_it_ends_bit_for_bit_where_it_would_have(place):
+    whole, killed = (recipe(place, name, workers=2, steps=8, save_every=1) for name in ("unharmed", "twice"))
+    distill(whole)
+    history, state = Path(killed.output) / "history.json", Path(killed.output) / "state" / "parts.pt"
+    start(killed).kill_once(state.is_file)
+    before = state.stat().st_ino
+    start(killed, "--resume").kill_once(lambda: state.is_file() and state.stat().st_ino != before)
+    start(killed, "--resume").finish()
+    expected = student(whole)
+    for key, value in student(killed).items():
+        assert torch.equal(value, expected[key]), f"{key} differs after two resumes"
+    assert history.read_text() == (Path(whole.output) / "history.json").read_text()
+
+
+def test_killed_before_its_first_state_it_can_be_started_again(place):
+    mine = recipe(place, "early", steps=2)
+    start(mine).kill_once((Path(mine.output) / "recipe.yaml").is_file)
+    assert not (Path(mine.output) / "state").exists()
+    assert distill(mine).step == 2
+
+
+def test_a_second_process_in_the_same_folder_is_refused(place):
+    mine = recipe(place, "shared", steps=2)
+    distill(mine)
+    with locked(Path(mine.output)):
+        second = start(mine, "--resume")
+        assert second.exit_codes() == [1]
+        assert "shared is in use by another process: wait for its end, or stop it first" in second.stderr
+    assert distill(mine, resume=True).step == 2
+
+
+def test_a_state_that_holds_code_does_not_run_it(place, tmp_path):
+    mine = recipe(place, "given", steps=2)
+    distill(mine)
+    state = Path(mine.output) / "state"
+    for file in sorted(path for path in state.iterdir() if path.suffix in (".pt", ".pkl", ".bin")):
+        before = file.read_bytes()
+        torch.save(Payload(tmp_path / "has-run"), file)
+        with suppress(Wav2SmallError):  # accelerate goes on without the state of its random numbers
+            distill(mine, resume=True)
+        file.write_bytes(before)
+        assert not (tmp_path / "has-run").exists(), f"{file.name} ran code"
+    torch.save(Payload(tmp_path / "has-run"), state / "parts.pt")
+    with pytest.raises(Wav2SmallError, match="state holds no state of this version that can be resumed"):
+        distill(mine, resume=True)
+
+
 def test_compiled_it_trains_and_saves_the_same_student(place):
     """By the compiler's front end alone: its C++ takes longer than the training."""
     plain, compiled = (
@@ -191,7 +241,7 @@ def test_two_processes_train_like_one(place):
     one, two = learnable(place, "one"), learnable(place, "two")
     distill(one)
     start(two, processes=2).finish()
-    assert {"loader_0.pt", "loader_1.pt"} <= {path.name for path in (Path(two.output) / "state").iterdir()}
+    assert {"loader_0.json", "loader_1.json"} <= {path.name for path in (Path(two.output) / "state").iterdir()}
     before = sum(history(one)[0]["ccc"]) / 3
     alone, shared = (sum(history(each)[-1]["ccc"]) / 3 for each in (one, two))
     assert history(two)[0] == history(one)[0], "both begin with the same student and the same validation clips"

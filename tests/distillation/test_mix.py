@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, voice_like, write_corpus, write_labelled
+from conftest import RATE, Payload, voice_like, write_corpus, write_labelled
 from processes import Running, result
 from pyarrow import parquet
 from reference import wav2small as reference
@@ -240,6 +240,18 @@ def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
     mix(recipe(place), place / f"whole{workers}", clips)  # without workers: they change nothing but the speed
     assert rows(out) == rows(place / f"whole{workers}")
     assert provenance.read_provenance(out).step == "mix"
+
+
+def test_a_shard_that_holds_code_does_not_run_it(place, tmp_path):
+    out = tmp_path / "given"
+    mix(recipe(place), out, CLIPS)
+    shard = out / "mixture-00000.parquet"
+    content = io.BytesIO()
+    torch.save(Payload(tmp_path / "has-run"), content)
+    parquet.write_table(parquet.read_table(shard).replace_schema_metadata({"position": content.getvalue()}), shard)
+    with pytest.raises(Wav2SmallError, match=r"00000.parquet does not say how to go on after it: render to another"):
+        mix(recipe(place), out, 2 * CLIPS)
+    assert not (tmp_path / "has-run").exists()
 
 
 def test_the_mixture_of_another_recipe_is_refused_and_left_as_it_is(place, rendered):

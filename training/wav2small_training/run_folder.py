@@ -1,11 +1,36 @@
 """The folder of a run that can be stopped and goes on: its settings stay what they were at the start."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from wav2small.atomic import whole_file
 from wav2small.models.errors import Wav2SmallError
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of the folder of a run; the lock ends with the process, whatever ends it.
+
+    Args:
+        folder: of the run, which is made where it is missing.
+
+    Raises:
+        Wav2SmallError: if another process works in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise Wav2SmallError(f"{folder} is in use by another process: wait for its end, or stop it first") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def open_run(settings: Path, text: str) -> None:

@@ -113,6 +113,8 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
 
     def state_dict(self) -> dict[str, Any]:
         """Position of this worker."""
+        if not self._sources:  # nothing was drawn yet: a worker is asked before its first clip
+            return dict(self._state)
         return {**self._state, "sources": [source.state_dict() for source in self._sources]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from ..data.rendered import RenderedClips, is_rendered
 from ..progress import progress
 from ..recipe import Augmentation, MixtureRecipe, Recipe
 from ..recipe_file import load_recipe
-from ..run_folder import open_run
+from ..run_folder import locked, open_run
 from . import loop_state
 from .ema import ema_update
 from .loop_state import LoopState
@@ -62,13 +63,19 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
         Where the run stands at its end.
 
     Raises:
-        Wav2SmallError: if the output folder is taken, there is nothing to resume, data cannot be read, or teacher and
-            audio leave the student without a licence.
+        Wav2SmallError: if the output folder is taken or in use, there is nothing to resume, data cannot be read, or
+            teacher and audio leave the student without a licence.
     """
     out = Path(recipe.output)
     origin = provenance.of_student(recipe)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
-    saved = prepare_run(out, recipe, resume, accelerator)
+    with locked(out) if accelerator.is_main_process else nullcontext():
+        return train(recipe, origin, accelerator, prepare_run(out, recipe, resume, accelerator))
+
+
+def train(recipe: Recipe, origin: Provenance, accelerator: Accelerator, saved: Path | None) -> LoopState:
+    """Train in a folder that is prepared and locked; go on from a saved state, if there is one."""
+    out = Path(recipe.output)
     set_seed(recipe.seed)  # the same student on every process
     student = make_student(recipe)
     targets = Targets(recipe, accelerator)
@@ -84,9 +91,9 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     average = AveragedModel(plain, multi_avg_fn=ema_update(settings.ema_decay), use_buffers=True)
     objective = DistillationLoss(recipe.loss, accelerator)
     state = LoopState()
-    accelerator.register_for_checkpointing(state, average, schedule)
+    parts = (state, average, schedule)
     if saved:
-        loop_state.restore(accelerator, loader, saved)
+        loop_state.restore(accelerator, loader, parts, saved)
     accelerator.init_trackers(recipe.name, {"recipe": recipe.to_yaml()})
 
     start = time.monotonic() - state.seconds
@@ -106,7 +113,7 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
                 state.seconds = time.monotonic() - start
                 if accelerator.is_main_process:
                     save_student(average.module, out / "last", origin, state)
-                loop_state.save(accelerator, loader, out / "state")
+                loop_state.save(accelerator, loader, parts, out / "state")
             if last:
                 break
             batch = to_device(next(stream), accelerator.device)
@@ -132,14 +139,14 @@ def prepare_run(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerato
     """Check the output folder and write the resolved recipe; give the state to resume from, if any."""
     if recipe.batch % accelerator.num_processes:
         raise Wav2SmallError(f"batch={recipe.batch} cannot be shared evenly by {accelerator.num_processes} processes")
-    saved, written = loop_state.find(out / "state"), out / "recipe.yaml"
+    saved = loop_state.find(out / "state")
     if resume and saved is None:
         raise Wav2SmallError(f"{out} holds no state to resume from: start without --resume")
-    if not resume and written.exists():
+    if not resume and saved is not None:
         raise Wav2SmallError(f"{out} holds a run already: go on with --resume, or choose another output")
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        open_run(written, recipe.to_yaml())
+        open_run(out / "recipe.yaml", recipe.to_yaml())  # it may be there: killed before its first state
     return saved if resume else None
 
 

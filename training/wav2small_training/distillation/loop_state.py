@@ -1,6 +1,9 @@
 """The state of a training run, and how it is saved as a whole."""
 
+import json
+import pickle
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from accelerate import Accelerator
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from wav2small.atomic import replace_folder
+from wav2small.models.errors import Wav2SmallError
 
 
 @dataclass
@@ -48,25 +52,52 @@ class LoopState:
             setattr(self, name, value)
 
 
-def save(accelerator: Accelerator, loader: StatefulDataLoader, folder: Path) -> None:
-    """Write all that accelerate knows, and the loader's position of each process; a kill leaves the old state."""
+def save(accelerator: Accelerator, loader: StatefulDataLoader, parts: Sequence[Any], folder: Path) -> None:
+    """Write what accelerate knows, the loader's position of each process, and parts; a kill leaves the old state.
+
+    Args:
+        accelerator: with the student and its optimizer.
+        loader: of the training clips.
+        parts: what else has a state: a `state_dict` of tensors and plain values.
+        folder: which is replaced as a whole.
+    """
     new = folder.with_name(f"{folder.name}.new")
     if accelerator.is_main_process:
         shutil.rmtree(new, ignore_errors=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(new))
-    torch.save(loader.state_dict(), new / f"loader_{accelerator.process_index}.pt")
+    (new / f"loader_{accelerator.process_index}.json").write_text(as_json(loader), encoding="utf-8")
+    if accelerator.is_main_process:
+        torch.save([part.state_dict() for part in parts], new / "parts.pt")
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         replace_folder(new, folder)
     accelerator.wait_for_everyone()
 
 
-def restore(accelerator: Accelerator, loader: StatefulDataLoader, folder: Path) -> None:
-    """Go on from what [`save`] wrote."""
-    accelerator.load_state(str(folder))
-    position = folder / f"loader_{accelerator.process_index}.pt"
-    loader.load_state_dict(torch.load(position, weights_only=False))  # written by [`save`]; holds numpy's numbers
+def restore(accelerator: Accelerator, loader: StatefulDataLoader, parts: Sequence[Any], folder: Path) -> None:
+    """Go on from what [`save`] wrote. A state may come from somebody else: nothing in it is run.
+
+    Raises:
+        Wav2SmallError: if a file is missing or broken, holds code, or was written by an earlier version.
+    """
+    try:
+        position = (folder / f"loader_{accelerator.process_index}.json").read_text(encoding="utf-8")
+        states = torch.load(folder / "parts.pt", map_location="cpu", weights_only=True)
+        accelerator.load_state(str(folder))
+        loader.load_state_dict(json.loads(position))
+        for part, state in zip(parts, states, strict=True):
+            part.load_state_dict(state)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        reason = str(error).split("\n")[0]
+        raise Wav2SmallError(
+            f"{folder} holds no state of this version that can be resumed ({reason}): remove it and start again"
+        ) from None
+
+
+def as_json(loader: StatefulDataLoader) -> str:
+    """The position of a loader."""
+    return json.dumps(loader.state_dict(), default=int)  # of numpy's numbers
 
 
 def find(folder: Path) -> Path | None:

@@ -7,6 +7,7 @@ students: their recipes name the shards as a corpus, `source: OUT/*.parquet`, `l
 """
 
 import io
+import json
 import time
 import warnings
 from itertools import count, islice
@@ -16,13 +17,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import soundfile
-import torch
 from accelerate import Accelerator
 from pyarrow import parquet
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from wav2small.atomic import whole_file
 from wav2small.models.adv import LABELS, SAMPLING_RATE
+from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write_provenance
 
 from ..data import provenance
@@ -30,6 +31,7 @@ from ..progress import ClipsPerSecond, progress
 from ..recipe import MixtureRecipe
 from ..run_folder import open_run
 from .distill import make_mixture
+from .loop_state import as_json
 from .targets import Targets, label_clips
 
 SHARD = 512  # clips of a shard: what is lost at most when a run is killed
@@ -66,14 +68,14 @@ def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
     targets = Targets(recipe, accelerator)
     loader = make_loader(recipe, targets, accelerator)
     paths = (out / f"mixture-{i:05d}.parquet" for i in count())
-    total = 0
+    total, last = 0, None
     for path in paths:
         if not path.is_file():
             break
-        written = parquet.read_metadata(path)
-        total += written.num_rows
-        position = torch.load(io.BytesIO(written.metadata[b"position"]), weights_only=False)  # written below
-        loader.load_state_dict(position)
+        last = path
+        total += parquet.read_metadata(path).num_rows
+    if last and total < clips:
+        loader.load_state_dict(position_after(last))
     each = recipe.augmentation.recordings
     stream = iter(loader) if total < clips else iter(())
     with progress(ClipsPerSecond()) as bar:
@@ -83,15 +85,26 @@ def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
             while (missing := min(SHARD, clips - total) - len(rows)) > 0:
                 rows += labelled(list(islice(stream, min(POOL, -(-missing // each)))), targets)
                 bar.update(task, completed=total + len(rows))
-            content = io.BytesIO()
-            torch.save(loader.state_dict(), content)
-            table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"position": content.getvalue()})
+            table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"position": as_json(loader)})
             with whole_file(path) as temporary:
                 parquet.write_table(table, temporary)
             total, path = total + len(rows), next(paths)
     write_provenance(origin, out)
     accelerator.end_training()
     return total
+
+
+def position_after(shard: Path) -> dict[str, Any]:
+    """The position in the mixture after a shard.
+
+    Raises:
+        Wav2SmallError: if the shard does not say it, or says it in another way.
+    """
+    try:
+        position: dict[str, Any] = json.loads(parquet.read_metadata(shard).metadata[b"position"])
+    except (KeyError, TypeError, ValueError):
+        raise Wav2SmallError(f"{shard} does not say how to go on after it: render to another folder") from None
+    return position
 
 
 def make_loader(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
