@@ -2,6 +2,7 @@
 # make test   the tests of every day; make test-all: all tests, with the browser's, and how much of the code they run
 # make test-optimum   the library and its export on transformers 4.57, with optimum's exporter
 # make test-devices   export for ExecuTorch and LiteRT, in their own runtimes
+# make test-agents   the examples for Pipecat and LiveKit agents
 # make lint   format, lint, types, spelling; make format: put the format right
 # make docs   the documentation, in out/site
 # make screenshots  pictures of the demo page in docs/screenshots, from its browser tests
@@ -15,8 +16,9 @@ DEMO := .venv-demo/$(BIN)
 DOCS := .venv-docs/$(BIN)
 OPTIMUM := .venv-optimum/$(BIN)
 DEVICES := .venv-devices/$(BIN)
+AGENTS := .venv-agents/$(BIN)
 
-.PHONY: setup demo test test-all test-optimum test-devices lint format docs screenshots bench clean
+.PHONY: setup demo test test-all test-optimum test-devices test-agents lint format docs screenshots bench clean
 .NOTPARALLEL:
 
 setup: .venv/.ready
@@ -37,6 +39,9 @@ test-optimum: .venv-optimum/.ready
 
 test-devices: .venv-devices/.ready
 	$(DEVICES)/python -m pytest tests/exporters/test_device.py
+
+test-agents: .venv-agents/.ready
+	$(AGENTS)/python -m pytest tests/test_agents.py
 
 lint: .venv/.ready
 	$(DEV)/ruff format --check .
@@ -73,7 +78,7 @@ web: .venv/.ready
 	$(WASM) -msimd128 -o web/wav2small-simd.wasm
 
 clean:
-	rm -rf .venv .venv-demo .venv-docs .venv-optimum .venv-devices out dist
+	rm -rf .venv .venv-demo .venv-docs .venv-optimum .venv-devices .venv-agents out dist
 
 .venv/.ready: pyproject.toml constraints.txt
 	@echo "Setting up the development environment in .venv: torch and all tools, some minutes and gigabytes"
@@ -107,4 +112,10 @@ clean:
 	$(DEVICES)/python -m pip install --quiet --constraint constraints-devices.txt torch
 	$(DEVICES)/python -m pip install --quiet --constraint constraints-devices.txt --editable '.[executorch,litert]' \
 		hypothesis pytest pytest-timeout
+	@touch $@
+
+.venv-agents/.ready: pyproject.toml constraints-agents.txt
+	@echo "Setting up .venv-agents: Pipecat and LiveKit agents, no torch"
+	@$(PYTHON) -m venv .venv-agents
+	@$(AGENTS)/python -m pip install --quiet --constraint constraints-agents.txt --editable '.[agents]' pytest pytest-timeout
 	@touch $@

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from wav2small import Wav2SmallError
-from wav2small.inference.predictor import MAX_SECONDS
+from wav2small.inference.config import MAX_SECONDS
 from wav2small.models import audio
 from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
 

@@ -122,7 +122,8 @@ def test_all_files_of_a_checkpoint_share_its_words(dtype, wav):
     predictor = wav2small.load(dtype=dtype)
     prediction = predictor(wav)
     assert predictor.words == AffectWords.read(BUNDLED)
-    assert prediction.word == predictor.words(prediction.arousal, prediction.valence)
+    intervals = prediction.interval("arousal"), prediction.interval("valence")
+    assert prediction.word == predictor.words(prediction.arousal, prediction.valence, *intervals)
     assert prediction.word in str(prediction)
 
 

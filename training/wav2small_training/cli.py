@@ -243,7 +243,9 @@ def export(
 
 @app.command()
 def calibrate(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder with ONNX files; words.json is written there.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Checkpoint folder with ONNX files; it gets words.json and intervals.json.")
+    ],
     folders: Annotated[
         list[Path],
         typer.Argument(
@@ -261,14 +263,22 @@ def calibrate(
             help="Folder of other speech to count the words on, such as acted emotions; repeatable.",
         ),
     ] = None,
+    rated: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of rated speech of people not trained on, for the intervals.",
+        ),
+    ] = None,
 ) -> None:
-    """Measure the thresholds of a checkpoint's affect words.
+    """Measure a checkpoint's affect words and intervals.
 
-    They are percentiles of its predictions on ordinary speech.
+    Thresholds of words are percentiles on ordinary speech.
     """
     with require_extra("training"):
         from .evaluation.calibrate import calibrate as run_calibrate
-    typer.echo(run_calibrate(checkpoint, folders, check or []))
+    typer.echo(run_calibrate(checkpoint, folders, check or [], rated))
 
 
 Place = Annotated[str, typer.Argument(metavar="ORG/NAME", help="Repository on the Hub.")]

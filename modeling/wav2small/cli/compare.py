@@ -43,16 +43,20 @@ def pair_files(before: Path, after: Path) -> list[tuple[str, str, str]]:
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
-    """A row for each pair: each dimension before, after, and its change; `None` without speech."""
+    """A row for each pair: each dimension before, after, its change, and whether that is beyond the model's errors.
+
+    Numbers are `None` without speech.
+    """
     rows: list[dict[str, Any]] = []
-    for name, before, after, change in zip(
-        comparison.names, comparison.before, comparison.after, comparison.changes(), strict=True
+    for name, before, after, change, differs in zip(
+        comparison.names, comparison.before, comparison.after, comparison.changes(), comparison.differs(), strict=True
     ):
         row: dict[str, Any] = {"name": name}
         for i, label in enumerate(LABELS):
             values = before.as_array()[i], after.as_array()[i], change[i]
             for kind, value in zip(("before", "after", "change"), values, strict=True):
                 row[f"{label}_{kind}"] = None if np.isnan(value) else round(float(value), 6)
+            row[f"{label}_differs"] = bool(differs[i])
         rows.append({**row, "word_before": before.word, "word_after": after.word})
     return rows
 
@@ -70,7 +74,10 @@ def format_comparison(comparison: Comparison, kind: str) -> bytes:
 
 
 def comparison_table(comparison: Comparison) -> "Table":
-    """A table for the terminal: the change of each pair, and the mean with its interval at the end."""
+    """A table for the terminal: the change of each pair, and the mean with its interval at the end.
+
+    A change beyond the model's errors has an asterisk.
+    """
     from rich.markup import escape
     from rich.table import Table
 
@@ -80,16 +87,20 @@ def comparison_table(comparison: Comparison) -> "Table":
     for label, value in zip(LABELS, mean, strict=True):
         table.add_column(label, footer="-" if np.isnan(value) else f"{value:+.3f}", justify="right")
     table.add_column("word", footer="")
-    for name, before, after, change in zip(
-        comparison.names, comparison.before, comparison.after, comparison.changes(), strict=True
+    notes = []
+    for name, before, after, change, differs in zip(
+        comparison.names, comparison.before, comparison.after, comparison.changes(), comparison.differs(), strict=True
     ):
-        cells = ["-" if np.isnan(value) else f"{value:+.3f}" for value in change]
+        marks = ["*" if far else " " for far in differs]
+        cells = ["-" if np.isnan(value) else f"{value:+.3f}{mark}" for value, mark in zip(change, marks, strict=True)]
         word = before.word if before.word == after.word else f"{before.word} > {after.word}"
         table.add_row(escape(name), *cells, word or "")
     if not np.isnan(low[0]):
         spans = (f"{bottom:+.3f} to {top:+.3f}" for bottom, top in zip(low, high, strict=True))
-        table.caption = f"95 % of the mean: {', '.join(f'{n} {s}' for n, s in zip(LABELS, spans, strict=True))}"
-        table.caption_justify = "left"
+        notes.append(f"95 % of the mean: {', '.join(f'{n} {s}' for n, s in zip(LABELS, spans, strict=True))}")
+    if comparison.differs().any():
+        notes.append("* beyond the model's errors: the intervals before and after do not touch")
+    table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "csv", "parquet"]
 Row = tuple[str, Prediction]  # (file, prediction)
-COLUMNS = ["file", *(field.name for field in fields(Prediction)), "uncertain"]
+COLUMNS = ["file", *Prediction(0, 0, 0, 0, 0, speaker="", text="").as_dict()]
 
 
 def row_name(file: str, prediction: Prediction) -> str:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from ..models.errors import Wav2SmallError
 from .command import print_error, require_extra, run_command
+from .notice import LAW, NOTICE
 
 if TYPE_CHECKING:
     from ..inference.prediction import Prediction
@@ -59,6 +60,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is quicker and fits 80 columns
+    epilog=LAW.replace("\n", "\n\n"),
 )
 
 
@@ -271,8 +273,6 @@ def compare(
 @app.command()
 def notice() -> None:
     """Print a notice for people who are heard, and the law."""
-    from .notice import LAW, NOTICE
-
     typer.echo(NOTICE)
     typer.echo(f"\n{LAW}", err=True)
 

@@ -86,7 +86,7 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
             plane.plot(*path_of.T, "-", color=DOT_COLOR, alpha=0.25, lw=1)
         _draw_strips(right, names, list(recordings.values()))
     elif len(names) <= MAX_BARS:
-        _draw_bars(right, names, means, [prediction.word or "" for _, prediction in rows])
+        _draw_bars(right, names, means, [prediction for _, prediction in rows])
     else:
         _draw_histograms(right, means[spoken])
     points, labels = means[spoken][:, [2, 0]], [name for name, heard in zip(names, spoken, strict=True) if heard]
@@ -170,20 +170,32 @@ def _draw_plane(plane: "Axes", means: np.ndarray, words: AffectWords | None) -> 
     ]  # fmt: skip
 
 
-def _draw_bars(figure: Any, names: list[str], means: np.ndarray, words: list[str]) -> None:
-    """A group of three bars for each recording; the affect word stands at the right. NaN has no bar, and is grey."""
+def _draw_bars(figure: Any, names: list[str], means: np.ndarray, predictions: "list[Prediction]") -> None:
+    """A group of three bars for each recording, with intervals of 80 %; the affect word stands at the right.
+
+    What has no speech has no bar, and is grey.
+    """
     bars, rest = figure.subplots(2, 1, height_ratios=[len(names), max(MIN_ROWS - len(names), 0.01)])
     rest.set_axis_off()
     inks = [GREY if quiet else INK for quiet in np.isnan(means[:, 0])]
-    for row, (values, ink, word) in enumerate(zip(means, inks, words, strict=True)):
-        bars.text(1.02, row, word, transform=bars.get_yaxis_transform(), va="center", fontsize=8.5, color=ink,
+    for row, (values, ink, one) in enumerate(zip(means, inks, predictions, strict=True)):
+        bars.text(1.02, row, one.word or "", transform=bars.get_yaxis_transform(), va="center", fontsize=8.5, color=ink,
                   style="italic")  # fmt: skip
         if np.isnan(values).any():
             continue
         for offset, label, value in zip((-0.27, 0.0, 0.27), LABELS, values, strict=True):
             bars.barh(row + offset, value, height=0.24, color=COLORS[label])
+            low, high = np.clip(one.interval(label), 0, 1)
+            bars.plot([low, high], [row + offset] * 2, color=INK, lw=0.7, alpha=0.6)
             if len(names) <= MAX_VALUES:
-                bars.text(max(value, 0) + 0.01, row + offset, f"{value:.2f}", va="center", fontsize=6.5, color=GREY)
+                bars.text(
+                    np.nanmax([value, high, 0]) + 0.01,
+                    row + offset,
+                    f"{value:.2f}",
+                    va="center",
+                    fontsize=6.5,
+                    color=GREY,
+                )
     bars.set(xlim=_limits(means), ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)))
     bars.set_yticklabels(names, fontsize=8.5)
     for text, ink in zip(bars.get_yticklabels(), inks, strict=True):
@@ -213,7 +225,7 @@ def _draw_histograms(figure: Any, means: np.ndarray) -> None:
 
 
 def _draw_strips(figure: Any, names: list[str], recordings: "list[list[Prediction]]") -> None:
-    """One strip of curves over time for each recording, interrupted where nobody speaks."""
+    """One strip of curves over time for each recording, with intervals of 80 %, interrupted where nobody speaks."""
     strips = figure.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for strip, name, windows in zip(strips, names, recordings, strict=True):
         middles = [(w.start + w.end) / 2 for w in windows]
@@ -222,9 +234,14 @@ def _draw_strips(figure: Any, names: list[str], recordings: "list[list[Predictio
             if windows[0].speaker:  # turns: each a line as long as it lasts
                 starts, ends = ([getattr(w, edge) for w in windows] for edge in ("start", "end"))
                 strip.hlines(values, starts, ends, color=COLORS[label], lw=2.5)
+                for window, start, end in zip(windows, starts, ends, strict=True):
+                    low, high = np.clip(window.interval(label), 0, 1)
+                    strip.fill_between([start, end], low, high, color=COLORS[label], alpha=0.12, lw=0)
                 continue
             lonely = {"marker": "o", "ms": 3} if len(windows) == 1 else {}
             strip.plot(middles, values, color=COLORS[label], lw=1.6, label=label, **lonely)
+            low, high = np.clip([w.interval(label) for w in windows], 0, 1).T
+            strip.fill_between(middles, low, high, color=COLORS[label], alpha=0.12, lw=0)
         for window in windows:
             if window.speaker and window.word:
                 strip.text((window.start + window.end) / 2, 1, window.word, ha="center", va="top", fontsize=8,

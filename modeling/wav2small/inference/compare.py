@@ -39,6 +39,11 @@ class Comparison:
         values = [np.array([one.as_array() for one in each], float) for each in (self.before, self.after)]
         return np.asarray(values[1] - values[0])
 
+    def differs(self) -> np.ndarray:
+        """(pairs, 3) bool: whether a change is beyond the model's errors, see `Prediction.differs`."""
+        pairs = zip(self.before, self.after, strict=True)
+        return np.array([[one.differs(other, label) for label in LABELS] for one, other in pairs])
+
     def mean(self) -> tuple[np.ndarray, np.ndarray]:
         """The mean change, and an interval that holds it with 95 % confidence.
 

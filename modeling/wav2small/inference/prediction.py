@@ -1,13 +1,15 @@
 """What a model returns for a clip, or for one window or turn of a recording."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..models.adv import LABELS
 from ..models.errors import Wav2SmallError
-from .words import word_sentence
+from .intervals import COVERAGE, Errors, tails
+from .words import NO_SPEECH, SILENCE, word_sentence
 
 CERTAIN_SECONDS = 0.5  # of speech; with less of it a prediction is uncertain
 
@@ -23,10 +25,13 @@ class Prediction:
         start: where the window begins in the recording, in s.
         end: where the window ends, in s.
         speech: share of the window in which somebody speaks, 0 to 1.
-        word: affect word, such as "tense", "calm" or, near the middle, "unsure"; without speech "silence" or
-            "no speech". `None` if the checkpoint has no `words.json`. See `wav2small.inference.words`.
+        word: affect word, such as "tense", "calm" or, near the middle and where the interval does not agree, "unsure";
+            without speech "silence" or "no speech". `None` if the checkpoint has no `words.json`. See
+            `wav2small.inference.words`.
         speaker: who speaks, if that is known.
         text: what is said, if that is known.
+        errors: of the checkpoint for such clips, which make the intervals. `None` without speech, or if the
+            checkpoint has no `intervals.json`.
 
     Examples:
         >>> print(Prediction(0.8, 0.6, 0.2, start=0, end=1.5, word="tense"))
@@ -44,6 +49,7 @@ class Prediction:
     word: str | None = None
     speaker: str | None = None
     text: str | None = None
+    errors: Errors | None = field(default=None, repr=False)
 
     @property
     def spoken(self) -> bool:
@@ -59,6 +65,47 @@ class Prediction:
         """
         return self.speech * (self.end - self.start) < CERTAIN_SECONDS
 
+    def interval(self, dimension: str, coverage: float = COVERAGE) -> tuple[float, float]:
+        """Where the rating of such a clip lies, in so many cases: low and high end.
+
+        What stood for ratings, and how often the intervals held them for other speakers and in other noise, is in the
+        checkpoint's `intervals.json`; see `docs/intervals.md`.
+
+        Args:
+            dimension: "arousal", "dominance" or "valence".
+            coverage: .5, .8 or .9.
+
+        Returns:
+            NaN, NaN where there are no numbers, or the checkpoint has no intervals. An interval need not lie evenly
+            around the prediction, and is not clipped.
+
+        Raises:
+            Wav2SmallError: for another dimension or coverage.
+
+        >>> errors = ((-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),) * 3
+        >>> low, high = Prediction(0.8, 0.6, 0.2, start=0, end=1.5, errors=errors).interval("arousal")
+        >>> print(f"{low:.1f} to {high:.1f}")
+        0.6 to 1.0
+        """
+        if dimension not in LABELS:
+            raise Wav2SmallError(f"dimension={dimension!r}: it must be one of {', '.join(LABELS)}")
+        low, high = tails(coverage)
+        if self.errors is None:
+            return math.nan, math.nan
+        errors, value = self.errors[LABELS.index(dimension)], getattr(self, dimension)
+        return value + errors[low], value + errors[high]
+
+    def differs(self, other: "Prediction", dimension: str, coverage: float = COVERAGE) -> bool:
+        """Whether two predictions differ by more than the model's errors: their intervals do not touch.
+
+        >>> errors = ((-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),) * 3
+        >>> one, other = (Prediction(value, 0.5, 0.5, start=0, end=2, errors=errors) for value in (0.3, 0.8))
+        >>> one.differs(other, "arousal"), one.differs(other, "valence")
+        (True, False)
+        """
+        (low, high), (bottom, top) = self.interval(dimension, coverage), other.interval(dimension, coverage)
+        return high < bottom or top < low
+
     def __str__(self) -> str:
         parts = []
         if self.spoken:
@@ -69,14 +116,18 @@ class Prediction:
         return f"{who}{self.start:.1f} to {self.end:.1f} s: {', '.join(parts)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields by name, and whether the prediction is uncertain; `None` for a number that there is not.
+        """All fields by name, the interval of 80 % of each dimension, and whether the prediction is uncertain.
 
-        Speaker and text are left out where they are not known.
+        `None` for a number that there is not. Speaker and text are left out where they are not known.
 
         >>> Prediction(0.8, 0.6, 0.2, start=0, end=1.5).as_dict()["valence"]
         0.2
         """
-        values = {name: None if value != value else value for name, value in asdict(self).items()}  # NaN is not itself
+        fields = asdict(self)
+        del fields["errors"]
+        for name in LABELS:
+            fields[f"{name}_low"], fields[f"{name}_high"] = self.interval(name)
+        values = {name: None if value != value else value for name, value in fields.items()}  # NaN is not itself
         known = {name: value for name, value in values.items() if value is not None or name not in ("speaker", "text")}
         return {**known, "uncertain": self.uncertain}
 
@@ -100,3 +151,8 @@ class Prediction:
         if self.word is None:
             raise Wav2SmallError("this checkpoint has no affect words: measure them with `wav2small calibrate`")
         return word_sentence(self.word)
+
+
+def no_prediction(start: float, end: float, speech: float, silent: bool) -> Prediction:
+    """What stands for audio without speech: no numbers."""
+    return Prediction(math.nan, math.nan, math.nan, start, end, speech, SILENCE if silent else NO_SPEECH)

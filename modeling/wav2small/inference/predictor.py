@@ -1,9 +1,8 @@
 """Waveform -> arousal, dominance and valence, with ONNX Runtime and numpy alone."""
 
-import json
-import math
+import copy
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -18,9 +17,12 @@ from ..models import audio
 from ..models.adv import LABELS, LEAST_SECONDS
 from ..models.errors import Wav2SmallError
 from . import words
-from .prediction import Prediction
+from .config import MAX_SECONDS, read_config
+from .intervals import INTERVALS_FILE, Errors, Intervals, mean_errors
+from .prediction import Prediction, no_prediction
+from .rated_clips import shift
 from .segments import Segment
-from .speech import LEAST_SPEECH, find_detector, has_silero, is_silent
+from .speech import LEAST_SPEECH, find_detector, has_silero, is_silent, level_range
 from .timeline import Stream, WindowBuffer, Windows
 
 ONNX_FILES = {  # the names that transformers.js looks for
@@ -29,8 +31,6 @@ ONNX_FILES = {  # the names that transformers.js looks for
     "q8": "onnx/model_quantized.onnx",
     "q4": "onnx/model_q4.onnx",
 }
-MAX_SECONDS = 600.0  # longest clip of one forward pass; a timeline has no limit
-WHISPER_STEP = 0.02  # s for each position embedding of a Whisper encoder
 SEGMENT_WINDOW = 10.0  # s; a longer segment is predicted in windows of this length
 SHORT, REPEATED = 1.0, 2.0  # s: what is shorter than the first is repeated to the second; see docs/speech.md
 BATCH = 8  # clips in a forward pass
@@ -65,7 +65,7 @@ def load(
     if dtype and dtype not in ONNX_FILES:
         raise Wav2SmallError(f"dtype={dtype!r}: it must be one of {', '.join(ONNX_FILES)}")
     for kind in [dtype] if dtype else EXACT_FIRST:
-        files = ["config.json", words.WORDS_FILE, ONNX_FILES[kind]]
+        files = ["config.json", words.WORDS_FILE, INTERVALS_FILE, ONNX_FILES[kind]]
         folder = BUNDLED if source is None else hub.resolve_checkpoint(source, files, revision)
         if (folder / ONNX_FILES[kind]).is_file():
             return Predictor(folder, dtype=kind, threads=threads)
@@ -76,12 +76,14 @@ class Predictor:
     """A checkpoint ready for inference; [`load`] makes one. Several threads may use it at once.
 
     Args:
-        folder: with `config.json`, the ONNX file and, for affect words, `words.json`.
+        folder: with `config.json`, the ONNX file and, for affect words and intervals, `words.json` and
+            `intervals.json`.
         dtype: which ONNX file, see [`load`].
         threads: threads of ONNX Runtime within one forward pass.
 
     Attributes:
         words: thresholds of the affect words; `None` if the checkpoint has none.
+        intervals: errors of the predictions; `None` if the checkpoint has none.
         sampling_rate: of the model, in Hz.
         max_seconds: longest clip or window: 600, or 30 for a teacher with a Whisper encoder.
         file: the ONNX file.
@@ -97,16 +99,9 @@ class Predictor:
         for file in (config_file, model_file):
             if not file.is_file():
                 raise Wav2SmallError(f"{folder} has no {file.relative_to(folder)}: it is not a complete checkpoint")
-        try:
-            config = json.loads(config_file.read_text(encoding="utf-8"))
-            labels = tuple(config["id2label"][str(i)] for i in range(len(LABELS)))
-            self.sampling_rate = int(config["sampling_rate"])
-            self.max_seconds = longest_clip(config)
-        except (ValueError, KeyError, TypeError) as error:
-            raise Wav2SmallError(f"{config_file} does not belong to a wav2small checkpoint ({error!r})") from None
-        if labels != LABELS:
-            raise Wav2SmallError(f"{config_file} has the labels {labels}, not {LABELS}")
+        self.sampling_rate, self.max_seconds = read_config(config_file)
         self.words = words.AffectWords.read(folder)
+        self.intervals = Intervals.read(folder)
         self.file = model_file
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -120,6 +115,7 @@ class Predictor:
         asked = self.predicts_speech and not has_silero()
         self._outputs = ["logits", "speech"] if asked else ["logits"]
         self._detect = find_detector()
+        self._shift = np.zeros(len(LABELS), np.float32)
 
     @overload
     def __call__(self, source: list[Any]) -> list[Prediction]: ...
@@ -274,7 +270,8 @@ class Predictor:
             windows: predictions of one recording in order of time; at least one.
 
         Returns:
-            The mean over all windows with speech, from the start of the first window to the end of the last.
+            The mean over all windows with speech, from the start of the first window to the end of the last. Its
+            interval is the mean of theirs, which is on the wide side.
 
         Raises:
             Wav2SmallError: if there are no windows.
@@ -287,13 +284,41 @@ class Predictor:
         """
         if not windows:
             raise Wav2SmallError("a mean needs at least one window")
-        spoken = [window.as_array() for window in windows if window.spoken]
+        spoken = [window for window in windows if window.spoken]
         start, end = windows[0].start, windows[-1].end
         speech = float(np.mean([window.speech for window in windows]))
         if spoken:
-            return self._prediction(np.mean(spoken, axis=0), start, end, speech)
+            values = np.mean([window.as_array() for window in spoken], axis=0)
+            return self._prediction(values, start, end, speech, mean_errors([window.errors for window in spoken]))
         silent = all(window.word == words.SILENCE for window in windows)
         return no_prediction(start, end, speech, silent)
+
+    def calibrated(self, ratings: Iterable[tuple[Any, Sequence[float]]]) -> "Predictor":
+        """Correct the predictions for one speaker, or one kind of recording, by a handful of rated clips.
+
+        To all of them the mean of rating minus prediction is added, drawn towards 0 where there are few clips;
+        `docs/conversations.md` says how much that helps. Thresholds of words and widths of intervals stay.
+
+        Args:
+            ratings: clips, each as for a timeline, with arousal, dominance and valence from 0 to 1; NaN where unknown.
+
+        Returns:
+            Another predictor, which shares the network with this one.
+
+        Raises:
+            Wav2SmallError: if a clip cannot be read or a rating is no rating, or no clip has speech.
+
+        Examples:
+            >>> predictor, clip = load(), "examples/sadness_emodb14.flac"
+            >>> corrected = predictor.calibrated([(clip, (0.3, 0.3, 0.2))])
+            >>> abs(corrected(clip).valence - 0.2) < abs(predictor(clip).valence - 0.2)
+            True
+        """
+        clips = list(ratings)
+        predicted = [self.mean(self.timeline(clip)).as_array() for clip, _ in clips]
+        other = copy.copy(self)
+        other._shift = self._shift + shift(np.array(predicted), [rating for _, rating in clips]).astype(np.float32)
+        return other
 
     def logits(self, source: Any) -> np.ndarray:
         """What the network itself predicts for one clip, whether somebody speaks in it or not.
@@ -349,7 +374,9 @@ class Predictor:
                     if silent or speech < LEAST_SPEECH:
                         predictions[i] = no_prediction(start, end, 0.0 if silent else float(speech), silent)
                     else:
-                        predictions[i] = self._prediction(values, start, end, float(speech))
+                        kind = speech * (end - start), level_range(samples)
+                        errors = self.intervals(*kind) if self.intervals else None
+                        predictions[i] = self._prediction(values, start, end, float(speech), errors)
         return [predictions[i] for i in range(len(windows))]
 
     def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -360,23 +387,13 @@ class Predictor:
             longer = np.tile(batch, repeats)[:, : int(REPEATED * self.sampling_rate)]
         logits, *shares = self._session.run(self._outputs, {"input_values": longer})
         if shares:
-            return logits, shares[0][:, 0]
-        return logits, np.array([self._detect(clip).mean() for clip in batch])
+            return logits + self._shift, shares[0][:, 0]
+        return logits + self._shift, np.array([self._detect(clip).mean() for clip in batch])
 
-    def _prediction(self, values: np.ndarray, start: float, end: float, speech: float) -> Prediction:
+    def _prediction(self, values: Any, start: float, end: float, speech: float, errors: Errors | None) -> Prediction:
         arousal, dominance, valence = values.tolist()
-        word = None if self.words is None else self.words(arousal, valence)
-        return Prediction(arousal, dominance, valence, start, end, speech, word)
-
-
-def no_prediction(start: float, end: float, speech: float, silent: bool) -> Prediction:
-    """What stands for audio without speech: no numbers."""
-    word = words.SILENCE if silent else words.NO_SPEECH
-    return Prediction(math.nan, math.nan, math.nan, start, end, speech, word)
-
-
-def longest_clip(config: dict[str, Any]) -> float:
-    """Seconds that a model can predict at once: a Whisper encoder has position embeddings for so many."""
-    encoders = [member["encoder"] for member in config.get("members", [])]
-    whispers = [encoder for encoder in encoders if encoder["model_type"] == "whisper"]
-    return min([MAX_SECONDS, *(float(encoder["max_source_positions"]) * WHISPER_STEP for encoder in whispers)])
+        one = Prediction(arousal, dominance, valence, start, end, speech, errors=errors)
+        if self.words is None:
+            return one
+        bands = (one.interval("arousal"), one.interval("valence")) if errors else (None, None)
+        return replace(one, word=self.words(one.arousal, one.valence, *bands))

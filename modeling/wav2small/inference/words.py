@@ -3,6 +3,8 @@
 The predictions of a small model lie close together, and their middle is not 0.5. With fixed thresholds nearly every
 voice would get the same word. So `words.json`, beside the weights, holds the two thresholds of each axis for this
 checkpoint. `wav2small calibrate` sets them so that most ordinary speech lies between them and gets the word "unsure".
+A prediction beyond a threshold has a word only where its interval agrees, which means that all of the interval is on
+the same side of the middle between the thresholds. Otherwise this axis counts as middle: "unsure" is an answer.
 The words describe how a voice sounds, not what a person feels. Dominance is not used: with it there would be 27 words,
 more than people can tell apart.
 """
@@ -54,9 +56,23 @@ class AffectWords:
             if not -math.inf < low < high < math.inf:
                 raise Wav2SmallError(f"the thresholds of {axis} must rise, but they are {low:g} and {high:g}")
 
-    def __call__(self, arousal: float, valence: float) -> str:
-        """One of the nine words of `REGIONS`; a value on a threshold belongs to the middle."""
-        return REGIONS[level(arousal, self.arousal)][LEVELS.index(level(valence, self.valence))]
+    def __call__(
+        self,
+        arousal: float,
+        valence: float,
+        arousal_interval: tuple[float, float] | None = None,
+        valence_interval: tuple[float, float] | None = None,
+    ) -> str:
+        """One of the nine words of `REGIONS`; a value on a threshold belongs to the middle.
+
+        Args:
+            arousal: the prediction.
+            valence: likewise.
+            arousal_interval: low and high end of its interval; `None`: the prediction counts alone.
+            valence_interval: likewise.
+        """
+        row = REGIONS[level(arousal, self.arousal, arousal_interval)]
+        return row[LEVELS.index(level(valence, self.valence, valence_interval))]
 
     @classmethod
     def read(cls, folder: Path) -> "AffectWords | None":
@@ -81,10 +97,15 @@ class AffectWords:
             temporary.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def level(value: float, thresholds: tuple[float, float]) -> str:
-    """Which of `LEVELS` a value has."""
+def level(value: float, thresholds: tuple[float, float], interval: tuple[float, float] | None = None) -> str:
+    """Which of `LEVELS` a value has; one whose interval reaches across the middle is there.
+
+    >>> level(0.7, (0.4, 0.6)), level(0.7, (0.4, 0.6), (0.45, 0.8))
+    ('high', 'middle')
+    """
     low, high = thresholds
-    return "low" if value < low else "high" if value > high else "middle"
+    middle, (bottom, top) = (low + high) / 2, interval or (value, value)
+    return "low" if value < low and top <= middle else "high" if value > high and bottom >= middle else "middle"
 
 
 def word_sentence(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Predictions of a checkpoint for ordinary speech -> thresholds of its affect words, and how often each word occurs.
+"""Predictions of a checkpoint -> thresholds of its affect words, its intervals, and how often each word occurs.
 
 The thresholds are the 10 % and the 90 % quantile of the predictions for ordinary speech, such as people reading aloud:
 arousal is "high" where nine of ten ordinary voices have less. So ordinary speech is mostly "unsure", whatever emotions
@@ -19,6 +19,7 @@ from wav2small.models.errors import Wav2SmallError
 from ..data.corpora import open_rows, waveform
 from ..recipe import Corpus
 from ..tables import grid
+from .intervals import coverage_table, measure_intervals
 
 TAIL = 0.1  # of ordinary speech is below "low", and the same share above "high"
 CLIPS = 300  # of a folder, evenly chosen
@@ -47,17 +48,19 @@ class FolderPredictions:
         return np.array([getattr(prediction, axis) for prediction in self.predictions])
 
 
-def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path]) -> str:
-    """Measure the thresholds of a checkpoint's words and write its `words.json`.
+def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path], rated: Path | None = None) -> str:
+    """Measure the thresholds of a checkpoint's words and its intervals; write `words.json` and `intervals.json`.
 
     Args:
         checkpoint: folder with `onnx/model.onnx`.
         ordinary: folders of ordinary speech, each of which counts the same.
-        others: folders whose words are counted as well, for example of emotional speech.
+        others: folders whose words are counted as well, for example of emotional speech; where they are rated, the
+            coverage of the intervals is checked on them.
+        rated: folder of rated speech of people that it was not trained on; `None`: intervals stay as they are.
 
     Returns:
         A table in Markdown: share of each word in each folder and, where metadata.csv has a column `emotion`, for each
-        emotion.
+        emotion; and a table of what the intervals hold, where they are measured.
 
     Raises:
         Wav2SmallError: if the checkpoint or a recording cannot be read, or a folder of ordinary speech is too small.
@@ -65,6 +68,8 @@ def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path]) -> str
     if not checkpoint.is_dir():
         raise Wav2SmallError(f"{checkpoint} is not a folder: calibrate a local checkpoint, then publish it")
     predictor = load(checkpoint)
+    if rated:
+        predictor.intervals = measure_intervals(predictor, rated, others)
     references = [predict_folder(predictor, folder) for folder in ordinary]
     for each in references:
         if len(each.predictions) < FEWEST:
@@ -74,7 +79,11 @@ def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path]) -> str
     tried = [predict_folder(predictor, folder) for folder in others]
     words = measure_thresholds(references)
     words.write(checkpoint)
-    return word_table(words, [*references, *tried])
+    tables = [word_table(words, [*references, *tried])]
+    if rated and predictor.intervals:
+        predictor.intervals.write(checkpoint)
+        tables.append(coverage_table(predictor.intervals))
+    return "\n\n".join(tables)
 
 
 def predict_folder(predictor: Predictor, folder: Path) -> FolderPredictions:
@@ -111,11 +120,14 @@ def word_table(words: AffectWords, folders: list[FolderPredictions]) -> str:
     """Share of each word, by folder and by emotion, in percent, as Markdown."""
     rows = []
     for each in folders:
-        said = [words(one.arousal, one.valence) for one in each.predictions]
+        said = [
+            words(one.arousal, one.valence, *((one.interval("arousal"), one.interval("valence")) if one.errors else ()))
+            for one in each.predictions
+        ]
         rows.append(_row(each.folder.resolve().name, said))
         for emotion in sorted(set(each.emotions) - {""}):
             rows.append(_row(f"- {emotion}", [w for w, e in zip(said, each.emotions, strict=True) if e == emotion]))
-    return grid(["%", "clips", *WORDS], rows)
+    return grid(["%", "clips", *WORDS], rows, True)
 
 
 def _row(name: str, said: list[str]) -> list[str]:

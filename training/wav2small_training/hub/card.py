@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wav2small.atomic import whole_file
 from wav2small.bundled import bundled_name
+from wav2small.cli.notice import LAW
 from wav2small.inference.catalogue import RESULTS
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import LABELS
@@ -145,6 +146,7 @@ def model_card(folder: Path, contents: dict[str, Content], speed: Content | None
         origin=card_text.origin(record),
         licence=card_text.licence(record),
         judge=card_text.judge(record),
+        law=LAW,
         limits=card_text.limits(record, contents, folder, config),
     )
 

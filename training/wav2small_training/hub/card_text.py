@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.predictor import MAX_SECONDS, longest_clip
+from wav2small.inference.config import MAX_SECONDS, longest_clip
 from wav2small.models.adv import LABELS
 from wav2small.provenance.licences import licence_of
 from wav2small.provenance.provenance import Link, Provenance

@@ -1,0 +1,70 @@
+"""What a handful of rated clips of a speaker does to the error on the other clips of that speaker.
+
+`python -m wav2small_training.benchmarks.rated_clips FOLDER ... [--model MODEL]`; a folder's metadata.csv has the
+columns `speaker` and `emotion`, whose norms stand for ratings, and perhaps `split`: clips of "train" are left out.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import wav2small
+from wav2small.inference.rated_clips import shift
+from wav2small.models.adv import LABELS, SAMPLING_RATE
+
+from ..data.corpora import open_rows, waveform
+from ..evaluation.ratings import Norms
+from ..recipe import Corpus
+from ..tables import grid
+
+RATED = (3, 5, 10)  # clips
+DRAWS = 100  # of rated clips
+CLIPS = 40  # of a speaker at most, evenly chosen
+
+
+def predict(predictor: wav2small.Predictor, folder: Path) -> dict[str, list[np.ndarray]]:
+    """Predictions and norms (2, 3) of the clips of each speaker."""
+    corpus = Corpus(source=str(folder), licence="unknown")
+    norms = Norms("emotion").of(corpus)
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in open_rows(corpus):
+        if row.get("split") != "train":
+            rows[row["speaker"]].append(row)
+    clips: dict[str, list[np.ndarray]] = defaultdict(list)
+    for speaker, each in rows.items():
+        for i in np.linspace(0, len(each) - 1, min(CLIPS, len(each))).round().astype(int):
+            samples = waveform(each[i], corpus)
+            pair = np.array([predictor.logits((samples, SAMPLING_RATE)), norms(each[i], samples)])
+            if not np.isnan(pair).any():
+                clips[speaker].append(pair)
+    return clips
+
+
+def measure(model: str | None, folders: list[Path]) -> str:
+    """A table in Markdown: root mean square error of each dimension, by the number of rated clips."""
+    predictor, rows, random = wav2small.load(model), [], np.random.default_rng(0)
+    for folder in folders:
+        squares: dict[int, list[np.ndarray]] = defaultdict(list)
+        for clips in predict(predictor, folder).values():
+            pairs = np.array(clips)  # (clips, 2, 3)
+            for _ in range(DRAWS):
+                mixed = random.permutation(pairs)
+                for rated in (0, *RATED):
+                    predicted, ratings = mixed[max(RATED) :].transpose(1, 0, 2)  # the same clips for each number
+                    added = shift(mixed[:rated, 0], mixed[:rated, 1]) if rated else 0.0
+                    squares[rated].append(np.mean((ratings - predicted - added) ** 2, axis=0))
+        for rated, each in squares.items():
+            errors = np.sqrt(np.mean(each, axis=0))
+            rows.append([folder.resolve().name, str(rated), *(f"{error:.3f}" for error in errors)])
+    return grid(["RMSE", "rated clips", *LABELS], rows, True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--model")
+    arguments = parser.parse_args()
+    print(measure(arguments.model, arguments.folders))  # noqa: T201
