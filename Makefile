@@ -18,7 +18,7 @@ OPTIMUM := .venv-optimum/$(BIN)
 DEVICES := .venv-devices/$(BIN)
 AGENTS := .venv-agents/$(BIN)
 
-.PHONY: setup demo test test-all test-optimum test-devices test-agents lint format docs screenshots bench clean
+.PHONY: setup demo test test-all test-optimum test-devices test-agents lint format docs screenshots bench web clean
 .NOTPARALLEL:
 
 setup: .venv/.ready
@@ -68,14 +68,15 @@ bench: .venv/.ready
 	$(DEV)/python tests/demo_load.py
 	$(DEV)/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)
 
-WASM := clang --target=wasm32 -std=c99 -O3 -flto -ffreestanding -nostdlib -fno-math-errno -mbulk-memory \
+WASM := clang --target=wasm32 -std=c99 -O2 -fno-unroll-loops -flto -ffreestanding -nostdlib -fno-math-errno -mbulk-memory \
 	-Iweb/include -Iout/c -Wl,--no-entry,--export=__heap_base,--strip-all web/wav2small_web.c out/c/wav2small.c
 
 web: .venv/.ready
 	rm -rf out/c
-	$(DEV)/wav2small export wav2small-72k out/c --format c
+	$(DEV)/wav2small export adv-tiny out/c --format c
 	$(WASM) -o web/wav2small.wasm
 	$(WASM) -msimd128 -o web/wav2small-simd.wasm
+	$(WASM) -msimd128 -DWAV2SMALL_BITS=4 -o web/wav2small-q4.wasm
 
 clean:
 	rm -rf .venv .venv-demo .venv-docs .venv-optimum .venv-devices .venv-agents out dist

@@ -1,15 +1,18 @@
-/** About 0 to 1 each; not clipped. */
+/** About 0 to 1 each, not clipped; NaN where `speech` is below `LEAST_SPEECH`. */
 export interface Prediction {
   arousal: number;
   dominance: number;
   valence: number;
-  /** Share of the audio in which somebody speaks, 0 to 1; only some networks have it. */
-  speech?: number;
+  /** Share of the audio in which somebody speaks, 0 to 1, by the network itself. */
+  speech: number;
 }
 
 export type Samples = Float32Array | Float64Array | Int16Array | number[];
 
 export const SAMPLING_RATE: 16000;
+
+/** Share of the audio in which somebody speaks; with less there are no numbers. */
+export const LEAST_SPEECH: 0.1;
 
 /** What happens in a stream since its start, with the level of the last 5 seconds. */
 export class Stream {

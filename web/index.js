@@ -1,5 +1,5 @@
 // Arousal, dominance and valence from speech, in browsers, Node and Deno: the network as WebAssembly, nothing else.
-import { resample } from "./resample.js";
+import { resample, Resampler } from "./resample.js";
 
 export { resample };
 export const SAMPLING_RATE = 16000;
@@ -10,6 +10,12 @@ const ERRORS = {
 };
 const SIMD = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11]);
 const LEAST_SAMPLES = 1600;
+const LOUDEST = 1e15; // as in wav2small.c
+const SHORT = 16000, REPEATED = 32000; // samples: what is shorter than the first is repeated to the second, as in Python
+const SILENCE_RANGE = 2 / 32768, SILENCE_POWER = 1e-7, CHUNK = 512; // -70 dB, in 32 ms
+
+/** Share of the audio in which somebody speaks; with less there are no numbers. */
+export const LEAST_SPEECH = 0.1;
 
 /** One instance of the module: its memory, a clip, and a stream. */
 class Network {
@@ -33,21 +39,36 @@ class Network {
 
   outputs() {
     const { memory, outputs, output_count } = this.exports;
-    const [arousal, dominance, valence, speech] = new Float32Array(memory.buffer, outputs(), output_count());
-    return speech === undefined ? { arousal, dominance, valence } : { arousal, dominance, valence, speech };
+    const [arousal, dominance, valence, speech = 1] = new Float32Array(memory.buffer, outputs(), output_count());
+    return speech < LEAST_SPEECH ? noSpeech(speech) : { arousal, dominance, valence, speech };
   }
 }
 
-/** Samples at a rate -> Float32Array at 16 kHz; refuses what is neither. */
-function heard(samples, rate) {
+const noSpeech = (speech) => ({ arousal: NaN, dominance: NaN, valence: NaN, speech });
+
+/** Whether nothing can be heard: all of it below -70 dB of full scale, or one step of 16 bits up and down. */
+function isSilent(samples) {
+  let low = Infinity, high = -Infinity, sum = 0;
+  for (const each of samples) (low = Math.min(low, each)), (high = Math.max(high, each)), (sum += each);
+  const mean = sum / samples.length;
+  const chunks = Array.from({ length: Math.ceil(samples.length / CHUNK) }, (_, i) => samples.subarray(i * CHUNK, (i + 1) * CHUNK));
+  const loudest = Math.max(...chunks.map((chunk) => chunk.reduce((squares, each) => squares + (each - mean) ** 2, 0) / CHUNK));
+  return high - low <= SILENCE_RANGE || loudest < SILENCE_POWER;
+}
+
+function repeated(samples) {
+  return samples.length < SHORT ? Float32Array.from({ length: REPEATED }, (_, i) => samples[i % samples.length]) : samples;
+}
+
+/** Samples -> Float32Array; refuses what is neither samples nor a rate. */
+function checked(samples, rate) {
   if (!(rate >= 4000 && rate <= 384000)) {
     throw new RangeError(`rate=${rate}: pass the sampling rate in Hz, 4000 to 384000, as in audioBuffer.sampleRate`);
   }
   if (!ArrayBuffer.isView(samples) && !Array.isArray(samples)) {
     throw new TypeError("samples: pass a Float32Array of PCM between -1 and 1, as of audioBuffer.getChannelData(0)");
   }
-  const floats = samples instanceof Int16Array ? Float32Array.from(samples, (each) => each / 32768) : Float32Array.from(samples);
-  return rate === SAMPLING_RATE ? floats : resample(floats, rate, SAMPLING_RATE);
+  return samples instanceof Int16Array ? Float32Array.from(samples, (each) => each / 32768) : Float32Array.from(samples);
 }
 
 /** What happens in a stream since its start, with the level of the last 5 seconds. */
@@ -58,7 +79,10 @@ export class Stream {
   }
 
   push(samples, rate) {
-    this.network.call("push", heard(samples, rate));
+    const floats = checked(samples, rate);
+    if (!floats.every((each) => Math.abs(each) <= LOUDEST)) throw new RangeError(ERRORS[-3]); // before they are mixed with others
+    if (rate !== this.rate) (this.rate = rate), (this.resampler = new Resampler(rate, SAMPLING_RATE));
+    this.network.call("push", rate === SAMPLING_RATE ? floats : this.resampler.push(floats));
   }
 
   predict() {
@@ -68,6 +92,7 @@ export class Stream {
 
   reset() {
     this.network.call("reset");
+    this.rate = null;
   }
 }
 
@@ -79,10 +104,10 @@ export class Model {
   }
 
   predict(samples, rate) {
-    const clip = heard(samples, rate);
+    const floats = checked(samples, rate), clip = rate === SAMPLING_RATE ? floats : resample(floats, rate, SAMPLING_RATE);
     if (clip.length < LEAST_SAMPLES) throw new RangeError(ERRORS[-4]);
-    this.network.call("clip", clip);
-    return this.network.outputs();
+    this.network.call("clip", repeated(clip));
+    return isSilent(clip) ? noSpeech(0) : this.network.outputs();
   }
 
   stream() {

@@ -4,14 +4,22 @@
 //   node.port.onmessage = ({ data }) => console.log(data.arousal);
 import { Stream } from "./index.js";
 
+const SECONDS = 5; // that a prediction is of, at most
+
 class Wav2SmallProcessor extends AudioWorkletProcessor {
   constructor({ processorOptions: { module, every = 0.5 } }) {
     super();
-    this.stream = new Stream(module);
+    this.streams = Array.from({ length: SECONDS }, () => new Stream(module)); // each starts one second after the one before
     this.every = every;
+    this.restart();
+    this.port.onmessage = ({ data }) => data === "reset" && this.restart();
+  }
+
+  restart() {
+    this.streams.forEach((stream) => stream.reset());
     this.heard = [];
-    this.waited = 0;
-    this.port.onmessage = ({ data }) => data === "reset" && this.stream.reset();
+    this.waited = this.seconds = 0;
+    this.running = 1;
   }
 
   process([[channel]]) {
@@ -23,7 +31,7 @@ class Wav2SmallProcessor extends AudioWorkletProcessor {
       this.waited = 0;
       this.flush();
       try {
-        this.port.postMessage(this.stream.predict());
+        this.port.postMessage(this.streams[0].predict());
       } catch (error) {
         if (!(error instanceof RangeError)) throw error; // too little so far
       }
@@ -32,8 +40,15 @@ class Wav2SmallProcessor extends AudioWorkletProcessor {
   }
 
   flush() {
-    if (this.heard.length) this.stream.push(Float32Array.from(this.heard), sampleRate);
+    const samples = Float32Array.from(this.heard);
     this.heard = [];
+    for (const stream of this.streams.slice(0, this.running)) stream.push(samples, sampleRate);
+    this.seconds += samples.length / sampleRate;
+    if (this.seconds < 1) return;
+    this.seconds = 0;
+    if (this.running < SECONDS) return void this.running++;
+    this.streams.push(this.streams.shift()); // the oldest begins again
+    this.streams.at(-1).reset();
   }
 }
 

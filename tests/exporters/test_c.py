@@ -18,6 +18,7 @@ from wav2small.cli.main import app
 from wav2small.models.errors import Wav2SmallError
 
 generating = pytest.importorskip("wav2small_training.exporters.c.generate", reason="needs the extra [export]")
+coding = pytest.importorskip("wav2small_training.exporters.c.codes", reason="needs the extra [export]")
 exporting = pytest.importorskip("wav2small_training.exporters.export", reason="needs the extra [export]")
 pytestmark = pytest.mark.export
 
@@ -29,7 +30,7 @@ BUNDLED = bundled_checkpoints()["wav2small-72k"]
 
 def write_source(model, folder: Path, clips=()) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in generating.generate(model, "a test", "CC0-1.0", clips).items():
+    for name, text in generating.generate(model, "a test", "CC0-1.0", coding.round_for_speech(model, clips)).items():
         (folder / name).write_text(text)
     return folder
 

@@ -1,5 +1,6 @@
-"""The npm package in web/: what Python predicts, under Node."""
+"""The npm package in web/: what Python predicts, under Node and Deno."""
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -16,13 +17,18 @@ WEB = ROOT / "web"
 NAMES = ("arousal", "dominance", "valence")
 
 
-def under_node(samples: np.ndarray, rate: float, pieces: int = 3) -> list:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node: nothing runs JavaScript here")
+COMMANDS = {"node": ["node"], "deno": ["deno", "run", "--allow-read"]}
+
+
+def predicted(samples: np.ndarray, rate: float, pieces: int = 3, runtime: str = "node") -> list:
+    """For each file: the prediction of a clip and of a stream; then the length at 8000 Hz."""
+    program, *options = COMMANDS[runtime]
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"no {program}: it is in the npm package of this name, or install Debian's")
     values = [float(each) if np.isfinite(each) else "NaN" for each in samples]
     done = subprocess.run(
-        [node, ROOT / "tests" / "web" / "package_check.mjs"],
+        [found, *options, ROOT / "tests" / "web" / "package_check.mjs"],
         input=json.dumps({"samples": values, "rate": rate, "pieces": pieces}),
         capture_output=True,
         text=True,
@@ -37,16 +43,31 @@ def numbers(prediction: dict) -> list[float]:
 
 @pytest.mark.parametrize("name", ["anger_emodb14.flac", "woman_libri1183.flac"])
 @pytest.mark.parametrize("rate", [16000, 44100])
-def test_node_predicts_what_python_predicts(examples, name, rate):
+@pytest.mark.parametrize("seconds", [0.5, 60])
+@pytest.mark.parametrize("runtime", ["node", "deno"])
+def test_it_predicts_what_python_predicts(examples, name, rate, seconds, runtime):
     samples, own_rate = soundfile.read(examples / name, dtype="float32")
-    samples = soxr.resample(samples, own_rate, rate)
-    expected = wav2small.load("wav2small-72k")((samples, rate))
-    plain, stream, simd, stream_simd, resampled = under_node(samples, rate)
+    samples = soxr.resample(samples[4000 : 4000 + round(seconds * own_rate)], own_rate, rate)
+    plain, stream, simd, stream_simd, small, _, resampled = predicted(samples, rate, runtime=runtime)
     assert abs(resampled - len(samples) * 8000 / rate) <= 1
-    np.testing.assert_allclose(numbers(plain), [getattr(expected, each) for each in NAMES], rtol=0, atol=4e-3)
-    np.testing.assert_allclose(numbers(simd), numbers(plain), rtol=0, atol=1e-4)
+    for bits, prediction in (("q8", plain), ("q8", simd), ("q4", small)):
+        expected = wav2small.load(dtype=bits)((samples, rate))
+        np.testing.assert_allclose(numbers(prediction), [getattr(expected, each) for each in NAMES], rtol=0, atol=1e-3)
     np.testing.assert_allclose(numbers(stream_simd), numbers(stream), rtol=0, atol=1e-4)
-    np.testing.assert_allclose(numbers(stream), numbers(plain), rtol=0, atol=0.2)
+    if seconds > 1:  # a shorter clip is repeated, a stream is not
+        np.testing.assert_allclose(numbers(stream), numbers(plain), rtol=0, atol=0.2)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_a_stream_does_not_depend_on_its_pieces(rate):
+    samples = voice_like(3 * rate / 16000)
+    whole, pieces = (predicted(samples, rate, count) for count in (1, 97))
+    np.testing.assert_allclose(numbers(whole[1]), numbers(pieces[1]), rtol=0, atol=1e-6)
+
+
+def test_where_nobody_speaks_there_are_no_numbers():
+    silent, *_ = predicted(np.full(16000, 0.25), 16000)
+    assert numbers(silent) == [None] * 3 and silent["speech"] == 0
 
 
 @pytest.mark.parametrize(
@@ -59,7 +80,7 @@ def test_node_predicts_what_python_predicts(examples, name, rate):
     ],
 )
 def test_bad_input_throws_with_the_remedy(change, rate, remedy):
-    (answer,) = under_node(change(voice_like(1)), rate)
+    (answer,) = predicted(change(voice_like(1)), rate)
     assert answer["error"] == "RangeError" and remedy in answer["message"]
 
 
@@ -67,3 +88,4 @@ def test_the_package_is_small_and_names_its_files():
     package = json.loads((WEB / "package.json").read_text())
     assert all((WEB / name).is_file() for name in package["files"])
     assert all((WEB / name).stat().st_size <= 100_000 for name in package["files"])
+    assert len(gzip.compress((WEB / "wav2small-q4.wasm").read_bytes())) <= 60_000

@@ -173,9 +173,7 @@ def test_the_page_without_a_server_becomes_a_static_space(hub, tmp_path):
     shown = run(hub, tmp_path, "publish-space", "lab/page", "--static")
     assert "paid" not in shown
     names = hub.repos["spaces", "lab/page"].names()
-    assert {"README.md", "index.html", "page.js", "index.js", "worklet.js", "wav2small.wasm", "words.json"} <= set(
-        names
-    )
+    assert {"README.md", "index.html", "sw.js"} <= set(names)
     assert "--folder" in run(hub, tmp_path, "publish-space", "lab/page", "--static", "--folder", tmp_path, code=1)
 
 

@@ -4,7 +4,7 @@ import { load, resample } from "../../web/index.js";
 
 const { samples, rate, pieces } = JSON.parse(readFileSync(0, "utf8"), (_, value) => (value === "NaN" ? NaN : value));
 try {
-  for (const file of ["wav2small.wasm", "wav2small-simd.wasm"]) {
+  for (const file of ["wav2small.wasm", "wav2small-simd.wasm", "wav2small-q4.wasm"]) {
     const model = await load(new URL(`../../web/${file}`, import.meta.url));
     console.log(JSON.stringify(model.predict(samples, rate)));
     const stream = model.stream();

@@ -1,24 +1,19 @@
 // The page: files and the microphone go through the model; what it predicts is drawn. Nothing is sent anywhere.
-import { load, resample, SAMPLING_RATE } from "./index.js";
+
+const $ = (id) => document.getElementById(id);
+const text = (...ids) => `data:text/javascript,${encodeURIComponent(ids.map((id) => $(id).textContent).join(""))}`; // from a disk, no other address is allowed
+const { load, resample, SAMPLING_RATE } = await import(text("network")).catch(failed);
 
 const NAMES = ["arousal", "dominance", "valence"];
 const DASHES = { arousal: [], dominance: [8, 4], valence: [2, 3] };
 const WINDOW = 5, HOP = 1, LIVE_EVERY = 0.25; // seconds
-const SILENCE_RANGE = 2 / 32768; // as in Python: digital silence varies by one step up and down
 const LEAST_SECONDS = 0.1;
-const $ = (id) => document.getElementById(id);
 
 const state = { model: null, words: null, results: [], shown: null, baseline: null, live: null };
 
 // ---- predictions ------------------------------------------------------------------------------------------------
 
-/** Samples at 16 kHz -> {silent} or the prediction with its word. */
-function listen(samples) {
-  let low = Infinity, high = -Infinity;
-  for (const each of samples) (low = Math.min(low, each)), (high = Math.max(high, each));
-  if (high - low <= SILENCE_RANGE) return { silent: true };
-  return state.model.predict(samples, SAMPLING_RATE);
-}
+const spoken = ({ arousal }) => !Number.isNaN(arousal);
 
 /** One recording -> the prediction of all of it and of its windows. */
 async function predictFile(file) {
@@ -40,11 +35,11 @@ async function predictFile(file) {
   for (let start = 0; start === 0 || start + HOP < seconds; start += HOP) {
     const from = Math.max(0, Math.min(start, seconds - WINDOW)), to = Math.min(seconds, from + WINDOW);
     const part = samples.subarray(from * SAMPLING_RATE, to * SAMPLING_RATE);
-    if (part.length >= LEAST_SECONDS * SAMPLING_RATE) course.push({ start: from, end: to, ...listen(part) });
+    if (part.length >= LEAST_SECONDS * SAMPLING_RATE) course.push({ start: from, end: to, ...state.model.predict(part, SAMPLING_RATE) });
     if (to >= seconds) break;
     await new Promise(requestAnimationFrame); // the page stays alive during a long recording
   }
-  return { name: file.name, url: URL.createObjectURL(file), seconds, course, ...listen(samples) };
+  return { name: file.name, url: URL.createObjectURL(file), seconds, course, ...state.model.predict(samples, SAMPLING_RATE) };
 }
 
 const level = (value, [low, high]) => (value < low ? 0 : value > high ? 2 : 1);
@@ -95,7 +90,7 @@ function drawPlane(prediction, course) {
   const x = (value) => 300 * Math.min(1, Math.max(0, value)), y = (value) => 300 - x(value);
   const parts = [element("rect", { class: "middle", x: x(left), y: y(high), width: x(right) - x(left), height: y(low) - y(high) })];
   const columns = [left / 2, (left + right) / 2, (right + 1) / 2], rows = [low / 2, (low + high) / 2, (high + 1) / 2];
-  const trail = course.filter((each) => !each.silent).map(relative);
+  const trail = course.filter(spoken).map(relative);
   parts.push(element("polyline", { points: trail.map((each) => `${x(each.valence)},${y(each.arousal)}`).join(" ") }));
   parts.push(element("circle", { cx: x(prediction.valence), cy: y(prediction.arousal), r: 7 }));
   state.words.grid.forEach((line, i) => line.forEach((each, j) => parts.push(element("text", { x: x(columns[j]), y: y(rows[i]) + 4 }, each))));
@@ -105,7 +100,7 @@ function drawPlane(prediction, course) {
 function drawCurves(course) {
   const canvas = $("curves"), scale = devicePixelRatio || 1, style = getComputedStyle(document.documentElement);
   const width = (canvas.width = canvas.clientWidth * scale), height = (canvas.height = canvas.clientHeight * scale);
-  const pen = canvas.getContext("2d"), heard = course.filter((each) => !each.silent).map(relative);
+  const pen = canvas.getContext("2d"), heard = course.filter(spoken).map(relative);
   if (!heard.length) return;
   const values = heard.flatMap((each) => NAMES.map((name) => each[name]));
   const low = Math.min(...values) - 0.05, high = Math.max(...values) + 0.05; // what moves fills the picture
@@ -129,14 +124,14 @@ function show(result) {
   state.shown = result;
   $("result").hidden = $("course").hidden = false;
   $("name").textContent = result.name;
-  $("result").classList.toggle("silent", Boolean(result.silent));
-  if (result.silent) {
-    $("word").textContent = "No speech: nothing to hear";
+  $("result").classList.toggle("silent", !spoken(result));
+  if (!spoken(result)) {
+    $("word").textContent = "No speech";
     $("gauges").replaceChildren();
     $("plane").replaceChildren();
   } else {
     const prediction = relative(result);
-    $("word").textContent = word(prediction) + (result.speech !== undefined && result.speech < 0.2 ? ", but hardly any speech" : "");
+    $("word").textContent = word(prediction);
     drawGauges(prediction);
     drawPlane(prediction, result.course);
   }
@@ -146,9 +141,9 @@ function show(result) {
   $("compared").hidden = state.results.length < 2;
   $("rows").replaceChildren(...state.results.map((each) => {
     const row = element("tr", {});
-    row.append(element("td", {}, each.name), ...(each.silent
-      ? [element("td", { colspan: 4 }, "no speech")]
-      : [...NAMES.map((name) => element("td", {}, relative(each)[name].toFixed(2))), element("td", {}, word(relative(each)))]));
+    row.append(element("td", {}, each.name), ...(spoken(each)
+      ? [...NAMES.map((name) => element("td", {}, relative(each)[name].toFixed(2))), element("td", {}, word(relative(each)))]
+      : [element("td", { colspan: 4 }, "no speech")]));
     return row;
   }));
 }
@@ -184,7 +179,7 @@ async function start() {
     throw new Error("The microphone cannot be used: allow it for this page, and make sure that one is connected");
   }
   const context = new AudioContext();
-  await context.audioWorklet.addModule("worklet.js");
+  await context.audioWorklet.addModule(text("network", "worklet"));
   const node = new AudioWorkletNode(context, "wav2small", { processorOptions: { module: state.model.module, every: LIVE_EVERY } });
   const result = { name: "Microphone", course: [], seconds: 0 };
   node.port.onmessage = ({ data }) => {
@@ -213,7 +208,7 @@ async function stop() {
 }
 
 function csv({ name, course }) {
-  const lines = course.map((each) => [each.start.toFixed(2), each.end.toFixed(2), ...NAMES.map((key) => (each.silent ? "" : each[key].toFixed(4)))].join(","));
+  const lines = course.map((each) => [each.start.toFixed(2), each.end.toFixed(2), ...NAMES.map((key) => (spoken(each) ? each[key].toFixed(4) : ""))].join(","));
   const link = element("a", { href: URL.createObjectURL(new Blob([`start,end,${NAMES.join(",")}\n${lines.join("\n")}\n`], { type: "text/csv" })), download: `${name}.csv` });
   link.click();
 }
@@ -222,7 +217,7 @@ $("file").addEventListener("change", ({ target }) => open([...target.files]).the
 $("live").addEventListener("click", () => (state.live ? stop() : start()).then(() => say(null), say));
 $("csv").addEventListener("click", () => csv(state.shown));
 $("baseline").addEventListener("click", ({ target }) => {
-  state.baseline = state.baseline || state.shown.silent ? null : Object.fromEntries(NAMES.map((name) => [name, state.shown[name]]));
+  state.baseline = state.baseline || !spoken(state.shown) ? null : Object.fromEntries(NAMES.map((name) => [name, state.shown[name]]));
   target.setAttribute("aria-pressed", String(Boolean(state.baseline)));
   show(state.shown);
 });
@@ -241,11 +236,18 @@ $("drop").addEventListener("drop", (event) => {
 });
 addEventListener("resize", () => state.shown && drawCurves(state.shown.course));
 
-try {
-  state.words = await (await fetch("words.json")).json();
-  state.model = await load("wav2small.wasm");
-  $("status").textContent = "";
-  await navigator.serviceWorker?.register("sw.js").catch(() => null); // not everywhere, and never from file://
-} catch (error) {
-  say(new Error(`The model cannot be loaded: open this page over http (${error.message})`));
+function failed(error) {
+  say(new Error(`The model cannot be loaded: take a browser of 2023 or later (${error.message})`));
+  throw error;
 }
+
+try {
+  state.words = JSON.parse($("words").textContent);
+  const packed = Uint8Array.from(atob($("wasm").textContent), (each) => each.charCodeAt(0));
+  state.model = await load(await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+  $("status").textContent = "";
+} catch (error) {
+  failed(error);
+}
+$("examples").hidden = location.protocol === "file:"; // from a disk, a page may read what a visitor chooses, and nothing else
+await navigator.serviceWorker?.register("sw.js").catch(() => null); // not everywhere, and never from a disk

@@ -1,7 +1,6 @@
 // After the first visit the page works offline: its own files, from the cache where there is no network.
 const CACHE = "wav2small";
-const FILES = ["./", "index.html", "page.css", "page.js", "index.js", "resample.js", "worklet.js", "wav2small.wasm", "words.json",
-  "examples/anger_emodb14.flac", "examples/amused_emogator.flac"];
+const FILES = ["./", "index.html", "examples/anger_emodb14.flac", "examples/amused_emogator.flac"];
 
 self.addEventListener("install", (event) => event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES))));
 self.addEventListener("fetch", (event) => {

@@ -22,6 +22,7 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 
+from ..exporters.c.codes import round_for_speech
 from ..exporters.c.generate import SOURCE, generate
 from ..exporters.export import calibration_clips
 from ..metrics import ccc
@@ -106,7 +107,7 @@ def measure(model: PreTrainedModel, name: str, files: list[Path]) -> str:
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for file, text in generate(model, name, "", calibration_clips(files)).items():
+        for file, text in generate(model, name, "", round_for_speech(model, calibration_clips(files))).items():
             (folder / file).write_text(text, encoding="utf-8")
         net, running = state_bytes(folder)
         for bits in (32, 8, 4):

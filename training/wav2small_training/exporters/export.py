@@ -91,10 +91,15 @@ def export(
     return model
 
 
+def known_provenance(source: str) -> Provenance:
+    """The provenance of a checkpoint, or a link to one that has none."""
+    known = link_model(source, "parent")
+    return known.provenance or Provenance(step="export", name=known.id.rpartition("/")[2], parent=known)
+
+
 def export_provenance(source: str, speech: Path | None, speech_licence: str | None) -> Provenance:
     """The provenance of a checkpoint with ONNX files: that of the checkpoint, and the calibration audio."""
-    known = link_model(source, "parent")
-    before = known.provenance or Provenance(step="export", name=known.id.rpartition("/")[2], parent=known)
+    before = known_provenance(source)
     corpora = [each for each in before.corpora if each.use != "calibration"]  # that was for files now replaced
     if speech:
         with require_extra("training"):  # which reads corpora
@@ -165,7 +170,7 @@ def write_raw(model: PreTrainedModel, network: nn.Module) -> onnx.ModelProto:
     """The raw graph of a network that predicts what a model predicts, by optimum where it is installed."""
     try:
         from .by_optimum import raw_graph
-    except ModuleNotFoundError:
+    except ImportError:  # not there, or not for this transformers
         from .by_transformers import raw_graph
     with silenced():
         return raw_graph(Exportable(model.config, network, output_names(model.config.model_type)).eval())

@@ -18,6 +18,7 @@ from wav2small.shipped import shipped_folder
 
 from . import commit, validate
 from .commit import MAIN, Plan, Target
+from .static_page import WEB, write_static_page
 
 MESSAGE = f"wav2small {version('wav2small')}"
 DEMO = "wav2small_demo"  # the package of the page
@@ -74,10 +75,6 @@ def publish(
         return plan if dry_run else commit.send_commit(api, plan, staged, MESSAGE)
 
 
-WEB = "web"  # the npm package, and the page without a server in its folder `page`
-WEB_PARTS = ("index.js", "resample.js", "worklet.js", "wav2small.wasm")
-
-
 def publish_space(
     folder: Path | None,
     repo_id: str,
@@ -109,7 +106,7 @@ def publish_space(
     target = replace(target, kind="space", sdk=front["sdk"])
     with staging_folder(source) as staged:
         if static:
-            copy_static_page(staged)
+            write_static_page(staged)
         else:
             copy_space(folder, staged)
         validate.check_secrets(staged)
@@ -133,14 +130,6 @@ def copy_space(folder: Path | None, out: Path) -> None:
     parts = {folder: out} if folder else {shipped_folder("space"): out, shipped_folder(DEMO): out / DEMO}
     for part, place in parts.items():
         shutil.copytree(part, place, ignore=shutil.ignore_patterns("__pycache__", ".*"), dirs_exist_ok=True)
-
-
-def copy_static_page(out: Path) -> None:
-    """Copy the page without a server into an empty folder, with the parts of the npm package that it needs."""
-    web = shipped_folder(WEB)
-    shutil.copytree(web / "page", out, dirs_exist_ok=True)
-    for name in WEB_PARTS:
-        shutil.copy(web / name, out)
 
 
 def collect(title: str, items: list[str], private: bool = False) -> str:

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from transformers import PreTrainedModel
 
 from wav2small.atomic import whole_folder
@@ -14,8 +13,8 @@ from wav2small.models.audio import audio_files
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write_provenance
 
-from ..export import calibration_clips, export_provenance
-from .codes import Coder
+from ..export import calibration_clips, export_provenance, known_provenance
+from .codes import Coder, has_codes, read_codes, round_for_speech
 from .network import Network
 from .tcn import tcn
 from .text import defines
@@ -33,7 +32,8 @@ def export_c(source: str, out: Path, speech: Path | None = None, speech_licence:
     Args:
         source: folder of a checkpoint, its name, or its id on the Hub.
         out: new folder.
-        speech: folder of recordings of speech to round the weights for; without it there are no weights of 4 bits.
+        speech: folder of recordings of speech to round the weights for; without it the weights are those of the
+            checkpoint's ONNX files, and where it has none, there are no weights of 4 bits.
         speech_licence: SPDX id of the licence of these recordings.
 
     Raises:
@@ -41,22 +41,25 @@ def export_c(source: str, out: Path, speech: Path | None = None, speech_licence:
     """
     folder = resolve_checkpoint(source, ["*"])
     model = load_checkpoint(folder)
-    origin = export_provenance(source, speech, speech_licence)
-    clips = [] if speech is None else calibration_clips(audio_files(speech))
+    if speech is None and has_codes(folder):
+        origin, coder = known_provenance(source), read_codes(folder)
+    else:
+        origin = export_provenance(source, speech, speech_licence)
+        coder = round_for_speech(model, [] if speech is None else calibration_clips(audio_files(speech)))
     with whole_folder(out) as temporary:
-        for name, text in generate(model, Path(source).name, origin.licence or "unknown", clips).items():
+        for name, text in generate(model, Path(source).name, origin.licence or "unknown", coder).items():
             (temporary / name).write_text(text, encoding="utf-8")
         write_provenance(origin, temporary)
 
 
-def generate(model: PreTrainedModel, name: str, licence: str, clips: Sequence[np.ndarray] = ()) -> dict[str, str]:
+def generate(model: PreTrainedModel, name: str, licence: str, coder: Coder) -> dict[str, str]:
     """Write a student as C99.
 
     Args:
         model: a student.
         name: of the checkpoint, for the comment at the top.
         licence: of the weights, for the same comment.
-        clips: real speech, waveforms (samples,), to round the weights for; without it there are no weights of 4 bits.
+        coder: of this model's weights.
 
     Returns:
         The content of the two files, by their names.
@@ -67,7 +70,6 @@ def generate(model: PreTrainedModel, name: str, licence: str, clips: Sequence[np
     kind, config = model.config.model_type, model.config
     if kind not in NETWORKS:
         raise Wav2SmallError(f"{name} is a {kind}, which has no form in C, only {', '.join(NETWORKS)} have")
-    coder = Coder(model, clips)
     model = copy.deepcopy(model).eval().requires_grad_(False)
     network = NETWORKS[kind](model, coder)
     window = getattr(config, "window_length", config.n_fft)
