@@ -1,4 +1,4 @@
-"""Detectors of speech side by side: how many clips of each folder they refuse, and the time.
+"""Detectors of speech side by side: how many clips of each folder they refuse, the time, and which words remain.
 
 `python -m wav2small_training.benchmarks.speech_detection FOLDER ...`; webrtcvad-wheels and ten-vad take part where they
 are installed.
@@ -14,12 +14,13 @@ import onnxruntime
 
 import wav2small
 from wav2small.inference.speech import LEAST_SPEECH, detect_by_level, detect_by_silero
+from wav2small.inference.words import NO_SPEECH, SILENCE, UNSURE
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
 
 from ..tables import grid
 
-CLIPS = 150  # of a folder, evenly chosen
+CLIPS = 600  # of a folder, evenly chosen
 SECONDS = 5  # of each
 Share = Callable[[np.ndarray], float]  # (samples,) at 16 kHz -> share of speech, 0..1
 
@@ -44,7 +45,9 @@ def detectors() -> dict[str, Share]:
         found["WebRTC VAD"] = lambda clip: framed(clip, 320, webrtcvad.Vad(3))
     try:
         from ten_vad import TenVad
-    except (ModuleNotFoundError, OSError):
+
+        TenVad(256)
+    except (ModuleNotFoundError, OSError):  # OSError: without libc++
         pass
     else:
         found["TEN VAD"] = lambda clip: framed(clip, 256, TenVad(256))
@@ -59,22 +62,38 @@ def framed(clip: np.ndarray, size: int, vad: object) -> float:
     return float(np.mean([vad.process(frame)[0] > 0.5 for frame in frames]))  # type: ignore[attr-defined]
 
 
-def measure(folders: list[Path]) -> str:
+def read_clips(folder: Path) -> list[np.ndarray]:
+    """The first seconds of clips of a folder."""
+    files = audio_files(folder)
+    chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
+    return [read_audio(file)[: SECONDS * SAMPLING_RATE] for file in chosen]
+
+
+def words(clips: dict[str, list[np.ndarray]]) -> str:
+    """A table in Markdown: percent of the clips that `wav2small` refuses, calls "unsure" and gives another word."""
+    predictor, rows = wav2small.load(), []
+    for name, each in clips.items():
+        said = np.array([predictor((clip, SAMPLING_RATE)).word for clip in each])
+        refused, unsure = np.isin(said, (SILENCE, NO_SPEECH)).mean(), np.mean(said == UNSURE)
+        rows.append(
+            [name, str(len(each)), *(f"{100 * share:.1f}" for share in (refused, unsure, 1 - refused - unsure))]
+        )
+    return grid(["%", "clips", "refused", UNSURE, "another word"], rows, True)
+
+
+def measure(clips: dict[str, list[np.ndarray]]) -> str:
     """A table in Markdown: percent of the clips of each folder that a detector refuses, and ms for 5 s of audio."""
-    clips = {}
-    for folder in folders:
-        files = audio_files(folder)
-        chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
-        clips[folder.name] = [read_audio(file)[: SECONDS * SAMPLING_RATE] for file in chosen]
     rows = []
     for name, share in detectors().items():
         start, cells = time.process_time(), []
         for each in clips.values():
-            cells.append(f"{100 * np.mean([share(clip) < LEAST_SPEECH for clip in each]):.0f}")
+            cells.append(f"{100 * np.mean([share(clip) < LEAST_SPEECH for clip in each]):.1f}")
         seconds = sum(len(clip) for each in clips.values() for clip in each) / SAMPLING_RATE
         rows.append([name, *cells, f"{5000 * (time.process_time() - start) / seconds:.1f}"])
     return grid(["refused, %", *(f"{name} ({len(each)})" for name, each in clips.items()), "ms for 5 s"], rows, True)
 
 
 if __name__ == "__main__":
-    print(measure([Path(folder) for folder in sys.argv[1:]]))  # noqa: T201
+    recordings = {Path(folder).name: read_clips(Path(folder)) for folder in sys.argv[1:]}
+    print(words(recordings))  # noqa: T201
+    print(f"\n{measure(recordings)}")  # noqa: T201
