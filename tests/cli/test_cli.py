@@ -21,7 +21,8 @@ import wav2small
 from wav2small.cli.plot import draw_plot
 
 COMMAND = Path(sys.executable).with_name("wav2small")
-COLUMNS = ["file", "arousal", "dominance", "valence", "start", "end", "speech", "word", "uncertain"]
+INTERVALS = [f"{name}_{end}" for name in ("arousal", "dominance", "valence") for end in ("low", "high")]
+COLUMNS = ["file", "arousal", "dominance", "valence", "start", "end", "speech", "word", *INTERVALS, "uncertain"]
 
 
 def run(*arguments, stdin: bytes = b"", code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -56,7 +57,9 @@ def test_the_version_is_that_of_the_package():
 
 def test_the_help_lists_the_commands_of_users_and_of_makers_in_80_columns():
     lines = run("--help").stdout.decode().splitlines()
-    listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :]]
+    end = lines.index("", lines.index("Commands:"))
+    listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 : end]]
+    assert "Article 50(3)" in " ".join(lines[end:]) and "meaning.html" in " ".join(lines[:end])
     assert {"predict", "licence", "convert", "distill", "evaluate", "publish"} <= set(listed)
     assert listed[0] == "predict" and max(map(len, lines)) <= 80
     assert not [line for line in lines if line.endswith("...") and "Usage" not in line], "a sentence is cut"
