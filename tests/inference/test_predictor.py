@@ -17,6 +17,7 @@ import wav2small
 from wav2small import Prediction, Wav2SmallError
 from wav2small.bundled import BUNDLED, DEFAULT, bundled_checkpoints
 from wav2small.checkpoint import load_checkpoint
+from wav2small.models.adv import LABELS
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,7 @@ def test_a_prediction_converts_to_a_dict_and_an_array(predictor, wav):
         "end": 1.5,
         "speech": prediction.speech,
         "word": prediction.word,
+        **{f"{name}_{end}": prediction.interval(name)[i] for name in LABELS for i, end in enumerate(("low", "high"))},
         "uncertain": False,
     }
 

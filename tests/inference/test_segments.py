@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import wav2small
 from wav2small import Channel, Segment, Wav2SmallError, find_turns, read_segments
 from wav2small.cli.main import app
+from wav2small.models.adv import LABELS
 
 SRT = """1
 00:00:00,500 --> 00:00:02,000
@@ -147,9 +148,18 @@ def test_the_command_predicts_turns_and_draws_a_curve_for_each_speaker(tmp_path)
     arguments = ["predict", str(tmp_path / "call.wav"), "--segments", str(tmp_path / "call.rttm")]
     result = CliRunner().invoke(app, [*arguments, "--format", "csv", "--plot", str(tmp_path / "plot.svg")])
     lines = result.output.splitlines()
+    intervals = [f"{name}_{end}" for name in LABELS for end in ("low", "high")]
     assert lines[0].split(",") == [
-        "file", "arousal", "dominance", "valence", "start", "end", "speech", "word", "speaker", "uncertain"
-    ]  # fmt: skip
+        "file",
+        *LABELS,
+        "start",
+        "end",
+        "speech",
+        "word",
+        "speaker",
+        *intervals,
+        "uncertain",
+    ]
     assert len(lines) == 3 and "Anna" in lines[1] and "Bert" in lines[2]
     assert {"Anna", "Bert"} <= set((tmp_path / "plot.svg").read_text().replace("<!-- ", " ").split())
     wrong = CliRunner().invoke(app, [*arguments, "--turns"])
