@@ -6,3 +6,7 @@ class Wav2SmallError(ValueError):
 
     The command line prints the sentence and no traceback.
     """
+
+
+class Wav2SmallWarning(UserWarning):
+    """A prediction that one may not rely on; the command line prints it as one line."""

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .recording import read
 
 MAX_UNCUT = 10.0  # s: a longer recording is predicted in windows, and their mean stands for the whole
 WINDOW = 5.0  # s, the length of the clips in training
+RUNS = 3  # of each model in a comparison; their median time is shown
 MAX_WINDOWS = 120  # so that ten minutes cost little more than two
 
 
@@ -25,7 +27,8 @@ class Analysis:
         name: of the file.
         whole: prediction for the whole recording.
         windows: predictions over time, for a recording above 10 s; else empty.
-        samples: (samples,) at 16 kHz.
+        samples: (samples,) at 16 kHz; empty in a batch, which would keep hours of audio.
+        seconds: length of the recording.
         milliseconds: of computation, reading included.
     """
 
@@ -33,12 +36,8 @@ class Analysis:
     whole: Prediction
     windows: list[Prediction]
     samples: np.ndarray
+    seconds: float
     milliseconds: float
-
-    @property
-    def seconds(self) -> float:
-        """Length of the recording, in s."""
-        return len(self.samples) / SAMPLING_RATE
 
     @property
     def heard(self) -> str:
@@ -66,7 +65,8 @@ def analyse(predictor: Predictor, source: Any, name: str) -> Analysis:
     start = time.perf_counter()
     samples = read(source, name)
     whole, windows = predict(predictor, samples)
-    return Analysis(name, whole, windows, samples, 1000 * (time.perf_counter() - start))
+    milliseconds = 1000 * (time.perf_counter() - start)
+    return Analysis(name, whole, windows, samples, len(samples) / SAMPLING_RATE, milliseconds)
 
 
 def rounded(value: float) -> float | None:
@@ -81,3 +81,16 @@ def predict(predictor: Predictor, samples: np.ndarray) -> tuple[Prediction, list
         return predictor((samples, SAMPLING_RATE)), []
     windows = predictor.timeline((samples, SAMPLING_RATE), WINDOW, hop=max(1.0, seconds / MAX_WINDOWS))
     return predictor.mean(windows), windows
+
+
+def timed(predictor: Predictor, samples: np.ndarray) -> dict[str, float | int | str | None]:
+    """Predict (samples,) at 16 kHz: arousal, dominance, valence, bytes of the model, and median milliseconds."""
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        whole, windows = predict(predictor, samples)
+        times.append(1000 * (time.perf_counter() - start))
+        if windows:
+            break  # one run over many windows is stable enough
+    values = {label: rounded(getattr(whole, label)) for label in LABELS}
+    return {**values, "bytes": predictor.file.stat().st_size, "milliseconds": round(median(times), 1)}

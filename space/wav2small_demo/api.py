@@ -14,10 +14,12 @@ from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
 from . import batch as batches
 from . import compare as comparison
 from .analysis import Analysis, analyse
+from .limits import AT_ONCE, MAX_PREDICTED, MAX_VARIANTS, MAX_WINDOW
 from .recording import read
 from .uploads import uploaded
 
-MAX_VARIANTS = 8
+PART = 10 * SAMPLING_RATE  # samples that are predicted between two looks at the caller
+Rows = list[dict[str, float | bool | str | None]]
 
 
 @contextmanager
@@ -57,21 +59,27 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
         with upload(audio) as (file, name):
             return analyse(predictor, file, name).as_dict()
 
-    def timeline(audio: FileData, window: float = 5.0, hop: float = 1.0) -> list[dict[str, float | bool | str | None]]:
+    def timeline(audio: FileData, window: float = 5.0, hop: float = 1.0) -> Iterator[Rows]:
         """Predict how a recording of speech sounds over time.
 
         Args:
             audio: WAV, FLAC, OGG or MP3; up to 10 minutes and 50 MB.
-            window: length of a window, in s.
-            hop: from the start of one window to the start of the next, in s; at least 0.1.
+            window: length of a window, in s; up to 30.
+            hop: from the start of one window to the start of the next, in s; at least 0.1, and so that all windows
+                together last up to an hour.
 
         Returns:
             For each window: start and end in s, arousal, dominance and valence, about 0 to 1, and a word.
         """
         with upload(audio) as (file, name):
-            if not hop >= LEAST_SECONDS:
-                raise Wav2SmallError(f"hop={hop}: it must be at least {LEAST_SECONDS} s")
-            return [row.as_dict() for row in predictor.timeline((read(file, name), SAMPLING_RATE), window, hop)]
+            samples = read(file, name)
+            check_timeline(len(samples) / SAMPLING_RATE, window, hop)
+            rows: Rows = []
+            stream = predictor.stream(window, hop)
+            for start in range(0, len(samples), PART):  # Gradio asks for the next part while the caller is there
+                rows += [row.as_dict() for row in stream.push(samples[start : start + PART])]
+                yield rows
+            yield rows + [row.as_dict() for row in stream.flush()]
 
     def compare(audio: FileData, variants: list[str] | None = None) -> list[dict[str, float | int | str | None]]:
         """Predict one recording of speech with several models.
@@ -86,9 +94,9 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
         """
         with upload(audio) as (file, name):
             names = variants or comparison.variants_of(models[:1])
-            return comparison.compare(read(file, name), names[:MAX_VARIANTS])
+            return comparison.compare(read(file, name), names[:MAX_VARIANTS], models)
 
-    def batch(files: list[FileData]) -> list[dict[str, float | str | None]]:
+    def batch(files: list[FileData]) -> Iterator[list[dict[str, float | str | None]]]:
         """Predict many recordings of speech.
 
         Args:
@@ -98,8 +106,24 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
             For each recording what `predict` gives; or its error.
         """
         with errors_for_caller():
-            *_, (_, outcomes) = batches.run(predictor, [str(file["path"]) for file in files])  # type: ignore[index]
-        return [one.as_dict() if isinstance(one, Analysis) else {"error": str(one)} for one in outcomes]
+            for _, outcomes in batches.run(predictor, [str(file["path"]) for file in files]):  # type: ignore[index]
+                yield [one.as_dict() if isinstance(one, Analysis) else {"error": str(one)} for one in outcomes]
 
     for endpoint in (predict, timeline, compare, batch):
-        gr.api(endpoint)
+        gr.api(endpoint, **AT_ONCE)
+
+
+def check_timeline(seconds: float, window: float, hop: float) -> None:
+    """Make sure that a timeline is not too much work.
+
+    Raises:
+        Wav2SmallError: if the windows are too long, or too many.
+    """
+    if not LEAST_SECONDS <= window <= MAX_WINDOW:
+        raise Wav2SmallError(f"window={window}: it must be {LEAST_SECONDS} to {MAX_WINDOW:g} s")
+    if not hop >= LEAST_SECONDS:
+        raise Wav2SmallError(f"hop={hop}: it must be at least {LEAST_SECONDS} s")
+    predicted = max(1.0, (seconds - window) / hop) * window
+    if predicted > MAX_PREDICTED:
+        least = hop * predicted / MAX_PREDICTED
+        raise Wav2SmallError(f"hop={hop}: with windows of {window:g} s it must be at least {least:.2f} s here")

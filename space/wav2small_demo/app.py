@@ -2,27 +2,27 @@
 
 import atexit
 import os
-import shutil
+import signal
+import sys
 import tempfile
 import threading
 from pathlib import Path
 
-# before Gradio is imported, which reads it: the folder of uploads
-if "GRADIO_TEMP_DIR" not in os.environ:
-    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="wav2small-demo-")
-    atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+from .upload_folder import make_upload_folder
+
+if "GRADIO_TEMP_DIR" not in os.environ:  # before Gradio is imported, which reads it
+    os.environ["GRADIO_TEMP_DIR"] = make_upload_folder()
 
 import gradio as gr
-from gradio import route_utils
 from starlette.middleware import Middleware
 
 import wav2small
 from wav2small.bundled import bundled_checkpoints
 
 from . import api, batch, compare, listen, live
+from .limits import MAX_BYTES, SESSIONS
 from .models import offer
-from .recording import MAX_BYTES
-from .uploads import NotFoundIfDeleted, UploadInOwnFolder, keep_deleting_abandoned
+from .uploads import NotFoundIfDeleted, UploadLimits, delete_abandoned, keep_deleting_abandoned, protect
 
 FOLDER = Path(__file__).parent
 SYSTEM_FONTS = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]  # the page loads nothing from other servers
@@ -43,8 +43,6 @@ THEME = gr.themes.Soft(
 INTRODUCTION = """<div class="introduction"><h1>How does a voice sound?</h1>
 <p>Tiny models predict arousal, dominance and valence. Recordings are deleted after their prediction.</p></div>"""
 
-route_utils.GradioUploadFile = UploadInOwnFolder  # type: ignore[misc]
-
 
 def build(models: list[str]) -> gr.Blocks:
     """Build the page.
@@ -55,6 +53,7 @@ def build(models: list[str]) -> gr.Blocks:
     Raises:
         Wav2SmallError: if a model cannot be loaded.
     """
+    protect()
     gr.set_static_paths([listen.EXAMPLES_FOLDER])
     with gr.Blocks(title="wav2small", analytics_enabled=False) as page:
         gr.HTML(INTRODUCTION)
@@ -84,14 +83,18 @@ def launch(models: list[str], port: int | None = None) -> None:
     Raises:
         Wav2SmallError: if a model cannot be loaded, or the port is taken.
     """
-    tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"]  # also for uploads that are not complete
-    threading.Thread(target=keep_deleting_abandoned, args=[Path(tempfile.tempdir)], daemon=True).start()
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+    tempfile.tempdir = str(uploads)  # also for uploads that are not complete
+    threading.Thread(target=keep_deleting_abandoned, args=[uploads], daemon=True).start()
+    atexit.register(delete_abandoned, uploads, max_age=0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted also then
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     try:
         build(models or list(bundled_checkpoints())).launch(
             server_port=port, ssr_mode=False, max_file_size=MAX_BYTES, theme=THEME, css_paths=FOLDER / "page.css",
             head=f"<script>{script}</script>", footer_links=["api", "settings"],
-            app_kwargs={"middleware": [Middleware(NotFoundIfDeleted)]},
+            app_kwargs={"middleware": [Middleware(NotFoundIfDeleted), Middleware(UploadLimits)]},
+            state_session_capacity=SESSIONS,
         )  # fmt: skip
     except OSError as error:
         raise wav2small.Wav2SmallError(f"the demo cannot be served ({error}): choose another port") from None

@@ -2,15 +2,19 @@
 
 import base64
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from wav2small import Predictor, Wav2SmallError
 from wav2small.cli import formats
@@ -19,12 +23,15 @@ from wav2small.models.audio import SUFFIXES
 
 from . import pictures
 from .analysis import Analysis, analyse
+from .limits import AT_ONCE, MAX_BYTES, MAX_FILES, MAX_ZIP_BYTES, MAX_ZIP_DIRECTORY
 from .models import Models
-from .recording import MAX_BYTES, too_large
+from .recording import too_large
 from .uploads import uploaded
 
-MAX_FILES = 500
-MAX_ZIP_BYTES = 500 * 2**20  # of all recordings in a zip, unpacked
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python cannot unpack the others piece by piece
+PIECE = 2**16  # bytes that are unpacked at once
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, ValueError)
+NO_SAMPLES = np.zeros(0, np.float32)
 EMPTY = '<p class="empty">Drop recordings or a zip, then press Start.</p>'
 Outcome = Analysis | Wav2SmallError
 Source = tuple[str, Callable[[], Any]]  # (name, function that opens it)
@@ -49,8 +56,14 @@ def sources(paths: list[Path]) -> list[Source]:
 
 def _members(path: Path) -> list[Source]:
     try:
+        with path.open("rb") as file:
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # what ZipFile reads, before it reads all
+        if end and end[zipfile._ECD_SIZE] > MAX_ZIP_DIRECTORY:  # type: ignore[attr-defined]
+            raise Wav2SmallError(f"{path.name} holds too many files: give up to {MAX_FILES} recordings")
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError):
+    except Wav2SmallError:
+        raise
+    except (*BROKEN, NotImplementedError):
         raise Wav2SmallError(f"{path.name} is not a readable zip file: create it again") from None
     with archive:
         members = [info for info in archive.infolist() if _is_audio(info.filename)]
@@ -69,14 +82,19 @@ def _is_audio(name: str) -> bool:
 def _unzip(path: Path, info: zipfile.ZipInfo) -> io.BytesIO:
     if info.file_size > MAX_BYTES:
         raise too_large(info.filename)
+    if info.compress_type not in COMPRESSIONS:
+        raise Wav2SmallError(f"{info.filename} is compressed in a rare way: create the zip with DEFLATE")
+    content = io.BytesIO()
     try:
-        with zipfile.ZipFile(path) as archive:
-            content = archive.read(info)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+        with zipfile.ZipFile(path) as archive, archive.open(info) as member:
+            while piece := member.read(PIECE):  # of no more than the size that it says: it may lie
+                content.write(piece)
+    except BROKEN as error:
         raise Wav2SmallError(f"{info.filename} cannot be unpacked ({error}): create the zip again") from None
-    if not content:
+    if not content.tell():
         raise Wav2SmallError(f"{info.filename} is empty (0 bytes)")
-    return io.BytesIO(content)
+    content.seek(0)
+    return content
 
 
 def run(predictor: Predictor, uploads: list[str]) -> Iterator[tuple[int, list[Outcome]]]:
@@ -94,7 +112,7 @@ def run(predictor: Predictor, uploads: list[str]) -> Iterator[tuple[int, list[Ou
         yield len(recordings), outcomes
         for name, open_source in recordings:
             try:
-                outcomes.append(analyse(predictor, open_source(), name))
+                outcomes.append(replace(analyse(predictor, open_source(), name), samples=NO_SAMPLES, windows=[]))
             except Wav2SmallError as error:
                 outcomes.append(error)
             yield len(recordings), outcomes
@@ -169,5 +187,6 @@ def tab(models: Models) -> None:
         [result, files],
         api_visibility="private",
         show_progress="hidden",
+        **AT_ONCE,
     )
     stop.click(lambda: pictures.note("Stopped."), None, result, cancels=[running], api_visibility="private")

@@ -1,27 +1,34 @@
 """The tab Compare: one recording with several models, or two recordings with one."""
 
-import time
+import re
+import threading
+from collections.abc import Collection
 from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
-from statistics import median
 
 import gradio as gr
 import numpy as np
 
 from wav2small import Predictor, Wav2SmallError, load
 from wav2small.bundled import bundled_checkpoints
+from wav2small.hub import hub_error, resolve_checkpoint
+from wav2small.inference.predictor import ONNX_FILES
+from wav2small.inference.words import WORDS_FILE
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 
 from . import pictures
-from .analysis import Analysis, analyse, predict, rounded
+from .analysis import Analysis, analyse, timed
+from .limits import AT_ONCE, MAX_MODEL_BYTES, MB
 from .models import Models
+from .named_model import predict_apart
 from .recording import read
 from .uploads import uploaded
 
 DTYPES = {"float": "fp32", "8 bit": "q8", "4 bit": "q4"}  # as visitors read them: as the library does
-RUNS = 3  # of each model; their median time is shown
-MAX_MODEL_BYTES = 100 * 2**20  # of a model that a visitor names
+CHECKPOINT_FILES = ("config.json", WORDS_FILE)  # and an ONNX file
+HUB_ID = r"\w[\w.-]{0,95}/[\w.-]{1,95}"
+ONE_AT_A_TIME = threading.Lock()  # of the models that visitors name
 EMPTY = '<p class="empty">Give a recording, then press the button.</p>'
 Row = dict[str, float | int | str | None]
 
@@ -31,59 +38,61 @@ def variants_of(models: list[str]) -> list[str]:
     return [f"{model}, {bits}" for model in models for bits in DTYPES]
 
 
-@lru_cache(maxsize=8)
-def load_variant(variant: str) -> Predictor:
-    """Load "MODEL, BITS", where MODEL is a folder, the name of a bundled checkpoint, or an id on the Hub.
+@lru_cache(maxsize=64)
+def load_offered(model: str, bits: str) -> Predictor:
+    """Load a model of the page once: its files are on this machine."""
+    return load(model, dtype=DTYPES[bits])  # type: ignore[arg-type]
+
+
+def fetch(model: str, bits: str) -> Path:
+    """Fetch a model that a visitor names from the Hub: not before the size of each file is known.
+
+    Returns:
+        Its folder.
 
     Raises:
-        Wav2SmallError: if there is no such model, or it is larger than 100 MB.
+        Wav2SmallError: if it is no id on the Hub, is not there, or is larger than 100 MB.
     """
-    source, _, bits = variant.rpartition(", ")
-    if bits not in DTYPES:
-        raise Wav2SmallError(f"{variant}: write MODEL, BITS, where BITS is {', '.join(DTYPES)}")
-    if source not in bundled_checkpoints() and not Path(source).is_dir():
-        _check_size(source)
-    return load(source, dtype=DTYPES[bits])  # type: ignore[arg-type]
+    from huggingface_hub import HfApi
 
-
-def _check_size(source: str) -> None:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
+    if not re.fullmatch(HUB_ID, model) or Path(model).exists():  # a visitor must not name folders of this machine
+        raise Wav2SmallError(f"{model} is not a model of this page: choose one of them, or give its id on the Hub")
+    files = [*CHECKPOINT_FILES, ONNX_FILES[DTYPES[bits]]]  # type: ignore[index]
     try:
-        size = get_hf_file_metadata(hf_hub_url(source, "onnx/model.onnx")).size or 0
-    except Exception:  # no such model, or no network: `load` says so, or finds the model in the cache
-        return
-    if size > MAX_MODEL_BYTES:
-        raise Wav2SmallError(f"{source} is larger than {MAX_MODEL_BYTES // 2**20} MB: too large for this demo")
+        info = HfApi().model_info(model, files_metadata=True, timeout=10)
+    except Exception as error:  # the HTTP clients of the two lines of huggingface_hub share no base class
+        raise hub_error(model, error) from None
+    sizes = [each.size for each in info.siblings or [] if each.rfilename in files]
+    if None in sizes or sum(size or 0 for size in sizes) > MAX_MODEL_BYTES:
+        raise Wav2SmallError(f"{model} is larger than {MAX_MODEL_BYTES // MB} MB: too large for this demo")
+    return resolve_checkpoint(model, files, info.sha)
 
 
-def compare(samples: np.ndarray, variants: list[str]) -> list[Row]:
+def compare(samples: np.ndarray, variants: list[str], offered: Collection[str]) -> list[Row]:
     """Predict one recording with several models.
 
     Args:
         samples: (samples,) at 16 kHz.
-        variants: names, see `load_variant`.
+        variants: "MODEL, BITS" each, where MODEL is one of the page or an id on the Hub.
+        offered: the models of the page.
 
     Returns:
         A row for each: model, arousal, dominance, valence, bytes and milliseconds; or model and error.
     """
     rows: list[Row] = []
     for variant in variants:
+        model, _, bits = variant.rpartition(", ")
         try:
-            predictor = load_variant(variant)
+            if bits not in DTYPES:
+                raise Wav2SmallError(f"{variant}: write MODEL, BITS, where BITS is {', '.join(DTYPES)}")
+            if model in offered or model in bundled_checkpoints():
+                row = timed(load_offered(model, bits), samples)
+            else:
+                with ONE_AT_A_TIME:
+                    row = predict_apart(model, fetch(model, bits), DTYPES[bits], samples)
+            rows.append({"model": variant, **row})
         except Wav2SmallError as error:
             rows.append({"model": variant, "error": str(error)})
-            continue
-        times = []
-        for _ in range(RUNS):
-            start = time.perf_counter()
-            whole, windows = predict(predictor, samples)
-            times.append(1000 * (time.perf_counter() - start))
-            if windows:
-                break  # one run over many windows is stable enough
-        values = {label: rounded(getattr(whole, label)) for label in LABELS}
-        size = predictor.file.stat().st_size
-        rows.append({"model": variant, **values, "bytes": size, "milliseconds": round(median(times), 1)})
     return rows
 
 
@@ -105,7 +114,7 @@ def render_models(rows: list[Row], seconds: float) -> str:
     return f'<section class="result" aria-label="Comparison">{table}{errors}{pictures.player("models")}</section>'
 
 
-def compare_models(path: str | None, variants: list[str], other: str) -> tuple[str, None]:
+def compare_models(models: Models, path: str | None, variants: list[str], other: str) -> tuple[str, None]:
     """The button of the first half."""
     variants = variants + [f"{other.strip()}, float"] * bool(other.strip())
     try:
@@ -115,7 +124,7 @@ def compare_models(path: str | None, variants: list[str], other: str) -> tuple[s
             if not variants:
                 raise Wav2SmallError("no model is chosen: tick one, and give the recording again")
             samples = read(file, file.name)
-            return render_models(compare(samples, variants), len(samples) / SAMPLING_RATE), None
+            return render_models(compare(samples, variants, models.predictors), len(samples) / SAMPLING_RATE), None
     except Wav2SmallError as error:
         return pictures.message(str(error)), None
 
@@ -163,7 +172,8 @@ def tab(models: Models) -> None:
             with gr.Column(scale=3, min_width=320):
                 models_result = gr.HTML(EMPTY, elem_classes="results")
             models_button.click(
-                compare_models, [audio, chosen, other], [models_result, audio], api_visibility="private",
+                partial(compare_models, models), [audio, chosen, other], [models_result, audio],
+                api_visibility="private", **AT_ONCE,
                 js="async (file, ...rest) => [await wav2small.keep('models', file), ...rest]",
             )  # fmt: skip
         with gr.Tab("Two recordings", elem_id="two-recordings"), gr.Row(equal_height=False):
@@ -179,5 +189,5 @@ def tab(models: Models) -> None:
             recordings_button.click(
                 partial(compare_recordings, models), [*recordings, models.chooser], [recordings_result, *recordings],
                 js="async (a, b, m) => [await wav2small.keep('first', a), await wav2small.keep('second', b), m]",
-                api_visibility="private",
+                api_visibility="private", **AT_ONCE,
             )  # fmt: skip

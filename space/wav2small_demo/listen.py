@@ -10,6 +10,7 @@ from wav2small import Predictor, Wav2SmallError
 
 from . import pictures
 from .analysis import Analysis, analyse
+from .limits import AT_ONCE
 from .models import Models
 from .uploads import uploaded
 
@@ -94,6 +95,7 @@ def tab(models: Models) -> None:
         js="async (file, model) => [await wav2small.keep('listen', file), model]",
         api_visibility="private",
         show_progress_on=result,
+        **AT_ONCE,
     )
     for name, button in buttons.items():
         button.click(
@@ -102,4 +104,5 @@ def tab(models: Models) -> None:
             result,
             api_visibility="private",
             js=f"(model) => wav2small.keepExample({str(EXAMPLES_FOLDER / EXAMPLES[name])!r}, model)",
+            **AT_ONCE,
         )

@@ -3,14 +3,16 @@
 from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
-import soundfile
 
 from wav2small import Prediction, Predictor, Wav2SmallError
+from wav2small.models.audio import open_audio
 
 from . import pictures
+from .limits import BLOCKS, MAX_BLOCK_SECONDS, MAX_LIVE_RATE
 from .models import Models
 from .uploads import uploaded
 
@@ -75,11 +77,24 @@ def predict_block(models: Models, path: str | None, session: Session, model: str
         return render(session, predictor), session
     try:
         with uploaded(path) as file:
-            block, rate = soundfile.read(file, dtype="float32", always_2d=True)
-        session = push(predictor, session, block.mean(axis=1), rate)
-    except (Wav2SmallError, soundfile.LibsndfileError) as error:
+            block, rate = read_block(file)
+        session = push(predictor, session, block, rate)
+    except Wav2SmallError as error:
         return pictures.message(str(error)), session
     return render(session, predictor), session
+
+
+def read_block(file: Path) -> tuple[np.ndarray, int]:
+    """Read a block of the microphone: (samples,) float32, at its own rate, and the rate in Hz.
+
+    Raises:
+        Wav2SmallError: if it is no audio, or more than a microphone gives.
+    """
+    rate, blocks = open_audio(file)
+    first, second = next(blocks, None), next(blocks, None)
+    if first is None or second is not None or rate > MAX_LIVE_RATE or len(first) > MAX_BLOCK_SECONDS * rate:
+        raise Wav2SmallError(f"a microphone gives up to {MAX_BLOCK_SECONDS:g} s at once, at up to {MAX_LIVE_RATE} Hz")
+    return first.reshape(len(first), -1).mean(axis=1), rate
 
 
 def tab(models: Models) -> None:
@@ -97,5 +112,5 @@ def tab(models: Models) -> None:
     microphone.start_recording(Session, None, session, api_visibility="private", queue=False)
     microphone.stream(
         partial(predict_block, models), [microphone, session, models.chooser], [result, session],
-        stream_every=HOP, concurrency_limit=40, show_progress="hidden", api_visibility="private",
+        stream_every=HOP, concurrency_limit=BLOCKS, show_progress="hidden", api_visibility="private",
     )  # fmt: skip

@@ -14,10 +14,22 @@ const wav2small = {
     return file;
   },
 
+  page: Math.random().toString(36).slice(2), // one number for each open page
+
   async keepExample(path, model) {
     await this.keep("listen", { url: window.gradio_config.root + "/gradio_api/file=" + path });
     return model;
   },
+};
+
+// tell the server which page an upload comes from, and whether it is a block of the live microphone
+const plainFetch = window.fetch;
+window.fetch = (resource, ...rest) => {
+  if (typeof resource === "string" && /\/upload(\?|$)/.test(resource)) {
+    const live = document.querySelector("#live")?.offsetParent ? "&live=1" : "";
+    resource += `${resource.includes("?") ? "&" : "?"}page=${wav2small.page}${live}`;
+  }
+  return plainFetch(resource, ...rest);
 };
 
 // results arrive as HTML: give their players the kept recording

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from wav2small import Wav2SmallError
-from wav2small.inference.config import MAX_SECONDS
 from wav2small.models import audio
-from wav2small.models.adv import LEAST_SECONDS, SAMPLING_RATE
+from wav2small.models.adv import SAMPLING_RATE
 
-MAX_BYTES = 50 * 2**20
+from .limits import MAX_BYTES
 
 
 def read(source: Any, name: str) -> np.ndarray:
@@ -26,13 +25,9 @@ def read(source: Any, name: str) -> np.ndarray:
     if isinstance(source, Path) and source.is_file() and source.stat().st_size > MAX_BYTES:
         raise too_large(name)
     try:
-        samples = audio.read_audio(source, SAMPLING_RATE, MAX_SECONDS)
+        return audio.read_clip(source, SAMPLING_RATE)
     except Wav2SmallError as error:  # name the file as its owner does, not by its folder on the server
         raise Wav2SmallError(str(error).replace(audio.source_name(source), name)) from None
-    if len(samples) < LEAST_SECONDS * SAMPLING_RATE:
-        seconds = len(samples) / SAMPLING_RATE
-        raise Wav2SmallError(f"{name} is {seconds:.2f} s long: at least {LEAST_SECONDS} s are needed")
-    return samples
 
 
 def too_large(name: str) -> Wav2SmallError:

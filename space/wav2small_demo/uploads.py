@@ -4,18 +4,23 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
-from gradio import route_utils
+from gradio import Error, processing_utils, route_utils
 from gradio.utils import get_upload_folder
+from starlette.datastructures import Headers, QueryParams
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wav2small import Wav2SmallError
 
+from .limits import BLOCK_MAX_AGE, MAX_AGE, QUOTA
+
 RECORDER_FILE = "audio.wav"  # what Gradio's recorder calls a recording
-MAX_AGE = 900  # s that an upload may wait to be used
-BLOCK_BYTES, BLOCK_MAX_AGE = 100_000, 5  # a block of the live microphone is smaller, and used at once or never
+BLOCK_FILE = "block-of-the-microphone.wav"
+# what page.js tells of the upload that is received
+origin: ContextVar[dict[str, str] | None] = ContextVar("origin", default=None)
 
 
 @contextmanager
@@ -40,14 +45,47 @@ class UploadInOwnFolder(route_utils.GradioUploadFile):
     """An upload with a folder of its own.
 
     Gradio derives the name of the folder from the content. Two people who upload the same recording would share one
-    file, and after the first prediction it would be missing for the second. Uploads of Gradio's recorder keep their
-    folder: the recorder sends each recording twice, and this must give one file.
+    file, and after the first prediction it would be missing for the second. Gradio's recorder sends each recording
+    twice, and this must give one file: so its recordings have a folder for each open page, which tells its number with
+    the upload. The page also tells which uploads are blocks of the live microphone.
     """
 
     def __init__(self, *arguments, **keywords):
         super().__init__(*arguments, **keywords)
-        if self.filename != RECORDER_FILE:
-            self.sha.update(secrets.token_bytes(20))
+        told = origin.get() or {}
+        page = told.get("page") if self.filename == RECORDER_FILE else None
+        self.sha.update(page.encode() if page else secrets.token_bytes(20))
+        if self.filename == RECORDER_FILE and "live" in told:
+            self.filename = BLOCK_FILE
+        elif self.filename == BLOCK_FILE:
+            self.filename = RECORDER_FILE
+
+
+class UploadLimits:
+    """Middleware: uploads say where they come from, and wait for their prediction in a bounded space."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, as ASGI defines it."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith("/upload"):
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        if not declared.isdecimal():
+            await PlainTextResponse("an upload must say how long it is", 411)(scope, receive, send)
+        elif int(declared) + waiting_bytes(Path(get_upload_folder())) > QUOTA:
+            text = "too many recordings wait for their prediction: try again in a few minutes"
+            await PlainTextResponse(text, 503)(scope, receive, send)
+        else:
+            origin.set(dict(QueryParams(scope["query_string"])))
+            await self.app(scope, receive, send)
+
+
+def refuse_download(*_: object, **__: object) -> str:
+    """In the place of Gradio's download of an address that a caller gives in the place of a recording."""
+    raise Error("an address on the internet is not fetched: upload the recording itself", print_exception=False)
 
 
 class NotFoundIfDeleted:
@@ -79,14 +117,29 @@ class NotFoundIfDeleted:
                 await PlainTextResponse("deleted", 404)(scope, receive, send)
 
 
-def delete_abandoned(folder: Path) -> None:
+def waiting_bytes(folder: Path) -> int:
+    """How much the uploads take up that were not used yet."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # used, and so deleted, in the meantime
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def delete_abandoned(folder: Path, max_age: float = MAX_AGE) -> None:
     """Delete uploads that nobody will use: broken off, or their page was closed, or the microphone stopped."""
     for file in folder.rglob("*"):
         with suppress(OSError):  # used, and so deleted, in the meantime
-            status = file.stat()
-            block = file.name == RECORDER_FILE and status.st_size < BLOCK_BYTES
-            if file.is_file() and time.time() - status.st_mtime > (BLOCK_MAX_AGE if block else MAX_AGE):
+            age = time.time() - file.stat().st_mtime
+            if file.is_file() and age > min(max_age, BLOCK_MAX_AGE if file.name == BLOCK_FILE else max_age):
                 file.unlink()
+
+
+def protect() -> None:
+    """Put these rules in the place of those of Gradio."""
+    route_utils.GradioUploadFile = UploadInOwnFolder  # type: ignore[misc]
+    for name in ("ssrf_protected_download", "async_ssrf_protected_download", "save_url_to_cache"):
+        setattr(processing_utils, name, refuse_download)
 
 
 def keep_deleting_abandoned(folder: Path) -> None:

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import RATE, voice_like
+from fuzz_files import wav_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wav2small import Wav2SmallError
-from wav2small.models.audio import read_audio, source_name, stream_audio
+from wav2small.models import audio
+from wav2small.models.adv import LEAST_SECONDS
+from wav2small.models.audio import Channel, open_audio, read_audio, read_clip, source_name, stream_audio
 
 
 def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
@@ -127,6 +130,55 @@ def test_every_bad_file_is_one_sentence_that_names_it(tmp_path, wav):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 150_000_000, 2**31 - 1])
+def test_a_header_that_claims_an_absurd_rate_is_refused_before_anything_is_resampled(rate):
+    with pytest.raises(Wav2SmallError, match=f"a rate of {rate} Hz: rates of 1000 to 768000 Hz are read"):
+        read_audio(wav_of(rate))
+
+
+def test_a_block_of_many_channels_is_no_larger_than_others():
+    rate, blocks = open_audio(wav_of(768_000, channels=1000, frames=20_000))
+    first = next(blocks)
+    assert rate == 768_000 and first.shape[1] == 1000
+    assert first.nbytes <= 2**24
+
+
+def test_a_recording_that_does_not_fit_into_the_memory_is_one_sentence(wav, monkeypatch):
+    monkeypatch.setattr(audio.np, "concatenate", lambda *_: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(Wav2SmallError, match="does not fit into the memory: cut it"):
+        read_audio(wav)
+
+
+def test_channels_that_cancel_each_other_out_are_refused_and_each_can_be_read():
+    voice = voice_like(1)
+    both = np.stack([voice, -voice], axis=1)
+    with pytest.raises(Wav2SmallError, match="the channels of <array> cancel each other out: give one of them"):
+        read_audio((both, RATE))
+    np.testing.assert_array_equal(read_audio(Channel((both, RATE), 2)), -voice)
+    assert np.abs(read_audio((np.stack([voice, -0.8 * voice], axis=1), RATE))).max() > 0.005
+    assert not read_audio((np.zeros((RATE, 2)), RATE)).any()
+
+
+def test_a_playlist_is_not_followed(tmp_path, wav):
+    """FFmpeg would read other files of this machine, and addresses on the internet."""
+    pytest.importorskip("av", reason="the extra [formats]")
+    for name, text in {
+        "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nfile://{wav}\n#EXT-X-ENDLIST\n",
+        "list.wav": f"ffconcat version 1.0\nfile {wav}\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(Wav2SmallError, match="is not readable audio"):
+            read_audio(tmp_path / name)
+
+
+def test_a_clip_has_limits(tmp_path):
+    with pytest.raises(Wav2SmallError, match=r"is 0.050 s long: at least 0.1 s are needed"):
+        read_clip((np.zeros(800), RATE))
+    with pytest.raises(Wav2SmallError, match="longer than 10 minutes"):
+        read_clip((np.zeros(601 * RATE, np.int16), RATE))
+    assert audio.LEAST_SECONDS == LEAST_SECONDS
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [
@@ -136,7 +188,16 @@ def test_every_bad_file_is_one_sentence_that_names_it(tmp_path, wav):
         ((np.zeros(100), 0), "rate"),
         ((np.zeros(100), 44100.5), "rate"),
         ((np.zeros(100), "16000"), "rate"),
-        ((np.zeros(100, complex), RATE), "floats or signed integers"),
+        ((np.zeros(100, complex), RATE), "floats in -1..1, or signed integers"),
+        ((1e18 * voice_like(0.1), RATE), r"samples up to .*e\+1[67], and floats go from -1 to 1: divide 16-bit"),
+        ((1e37 * voice_like(0.1), RATE), "floats go from -1 to 1"),
+        ((1e300 * voice_like(0.1).astype(float), RATE), "infinite"),
+        ((20_000 * voice_like(0.1), RATE), "floats go from -1 to 1"),
+        (((20_000 * voice_like(0.1)).astype(np.int32), RATE), "int32 holds values of 16 bits at most"),
+        (((20_000 * voice_like(0.1)).astype(np.int64), RATE), r"not int64: give lists of 16-bit values as np.array"),
+        (([1000, -2000, 3000] * 100, RATE), r"not int64: give lists of 16-bit values as np.array"),
+        (("x" * 300, RATE), "an array must"),
+        ("x" * 300, "File name too long|no such file"),
         ((np.zeros(100),), "with its rate"),
         (np.zeros(100), "a path, bytes, a file object"),
         (None, "a path, bytes, a file object"),

@@ -13,7 +13,7 @@ pytest.importorskip("gradio", reason="the demo needs the extra [space]")
 import wav2small
 from wav2small import Wav2SmallError
 from wav2small.bundled import BUNDLED, DEFAULT
-from wav2small_demo import analysis, compare, listen, live, models, recording
+from wav2small_demo import analysis, api, compare, listen, live, models, named_model, recording
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_an_error_names_the_file_as_its_owner_does_and_not_its_folder(tmp_path, 
     [
         ("long.flac", 601 * RATE, RATE, "long.flac is longer than 10 minutes"),
         ("large.wav", 27 * 2**20, 48000, "large.wav is larger than 50 MB"),
-        ("short.wav", 100, RATE, "short.wav is 0.01 s long: at least 0.1 s"),
+        ("short.wav", 100, RATE, "short.wav is 0.006 s long: at least 0.1 s"),
     ],
 )
 def test_a_recording_outside_the_limits_is_refused(tmp_path, name, samples, rate, reason):
@@ -141,9 +141,105 @@ def test_a_visitor_chooses_among_models_by_size_quality_and_time(tmp_path):
 
 def test_a_comparison_has_the_files_predictions_and_sizes_and_says_what_cannot_be_loaded(predictor, examples):
     samples = recording.read(examples / "sadness_emodb14.flac", "sadness")
-    *rows, refused = compare.compare(samples, [*compare.variants_of([DEFAULT]), f"{DEFAULT}, 5 bit"])
+    *rows, refused = compare.compare(samples, [*compare.variants_of([DEFAULT]), f"{DEFAULT}, 5 bit"], [DEFAULT])
     for row, dtype in zip(rows, ("fp32", "q8", "q4"), strict=True):
         model = wav2small.load(dtype=dtype)
         assert row["bytes"] == model.file.stat().st_size
         assert row["arousal"] == pytest.approx(model((samples, RATE)).arousal, abs=1e-3)
     assert "write MODEL, BITS" in refused["error"]
+
+
+@pytest.mark.parametrize("name", ["/etc", "../secret", "runs/best", "org/name/more", "x" * 300, "a\0b/c"])
+def test_a_visitor_cannot_name_folders_of_the_server(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(BUNDLED, tmp_path / "runs" / "best")
+    (row,) = compare.compare(spoken(1), [f"{name}, float"], [DEFAULT])
+    assert "is not a model of this page: choose one of them, or give its id on the Hub" in row["error"]
+
+
+def test_the_size_of_each_file_of_a_model_of_a_visitor_is_known_before_one_is_fetched(monkeypatch):
+    from types import SimpleNamespace
+
+    import huggingface_hub
+
+    sizes = {"config.json": 200 * 2**20, "onnx/model.onnx": 1000}
+    found = SimpleNamespace(sha="0" * 40, siblings=[SimpleNamespace(rfilename=a, size=b) for a, b in sizes.items()])
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: found)
+    monkeypatch.setattr(compare, "resolve_checkpoint", lambda *_: pytest.fail("it was fetched"))
+    (row,) = compare.compare(spoken(1), ["org/large, float"], [DEFAULT])
+    assert row["error"] == "org/large is larger than 100 MB: too large for this demo"
+
+
+def test_a_model_of_a_visitor_predicts_in_a_process_of_its_own(predictor):
+    samples = spoken(2)
+    row = named_model.predict_apart("org/name", BUNDLED, "fp32", samples)
+    assert row["arousal"] == pytest.approx(predictor((samples, RATE)).arousal, abs=1e-3)
+    assert row["bytes"] == predictor.file.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("endless", "was stopped after 20 s: too slow"), ("huge", "org/evil cannot predict here")]
+)
+@pytest.mark.slow
+def test_a_model_without_end_or_bounds_is_stopped(tmp_path, monkeypatch, kind, told):
+    onnx = pytest.importorskip("onnx", reason="the extra [export]")
+    from onnx import TensorProto, helper, numpy_helper
+
+    def constant(name: str, value: np.ndarray):
+        return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value, name))
+
+    float_info = helper.make_tensor_value_info
+    if kind == "endless":
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["go"], ["again"]), helper.make_node("Sin", ["x"], ["y"])],
+            "body",
+            [float_info("i", TensorProto.INT64, []), float_info("go", TensorProto.BOOL, []),
+             float_info("x", TensorProto.FLOAT, [1, 3])],
+            [float_info("again", TensorProto.BOOL, []), float_info("y", TensorProto.FLOAT, [1, 3])],
+        )  # fmt: skip
+        nodes = [
+            constant("true", np.array(True)),
+            constant("start", np.ones((1, 3), np.float32)),
+            helper.make_node("Loop", ["", "true", "start"], ["logits"], body=body),
+        ]
+    else:
+        nodes = [
+            constant("shape", np.array([3 * 2**30], np.int64)),
+            helper.make_node("ConstantOfShape", ["shape"], ["large"]),
+            constant("form", np.array([-1, 3], np.int64)),
+            helper.make_node("Reshape", ["large", "form"], ["logits"]),
+        ]
+    graph = helper.make_graph(
+        nodes, "evil", [float_info("input_values", TensorProto.FLOAT, ["batch", "samples"])],
+        [float_info("logits", TensorProto.FLOAT, [None, 3])],
+    )  # fmt: skip
+    folder = shutil.copytree(BUNDLED, tmp_path / "evil")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), folder / "onnx" / "model.onnx")
+    with pytest.raises(Wav2SmallError, match=told):
+        named_model.predict_apart("org/evil", folder, "fp32", spoken(2))
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "told"),
+    [
+        (290, 0.1, "window=290: it must be 0.1 to 30 s"),
+        (30, 0.1, r"hop=0.1: with windows of 30 s it must be at least 4\.75 s here"),
+        (5, 0.01, "hop=0.01: it must be at least 0.1 s"),
+        (5, float("nan"), "hop=nan"),
+        (float("nan"), 1, "window=nan"),
+    ],
+)
+def test_a_timeline_of_too_much_work_is_refused_before_it_begins(window, hop, told):
+    with pytest.raises(Wav2SmallError, match=told):
+        api.check_timeline(600, window, hop)
+    api.check_timeline(600, 5, 1)
+
+
+def test_a_block_of_the_microphone_is_bounded(tmp_path):
+    for seconds, rate, allowed in ((0.25, 48_000, True), (11, 48_000, False), (0.25, 192_000, False)):
+        soundfile.write(tmp_path / "block.flac", np.zeros(int(seconds * rate), np.int16), rate)
+        if allowed:
+            assert live.read_block(tmp_path / "block.flac")[0].shape == (12_000,)
+        else:
+            with pytest.raises(Wav2SmallError, match="a microphone gives up to 10 s at once, at up to 96000 Hz"):
+                live.read_block(tmp_path / "block.flac")

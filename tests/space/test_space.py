@@ -127,6 +127,22 @@ def test_a_program_cannot_make_the_server_read_or_delete_its_own_files(demo, tmp
     assert private.exists()
 
 
+def test_a_program_cannot_make_the_server_fetch_an_address(client, demo):
+    given = {"path": f"{demo.url}/config", "url": f"{demo.url}/config", "meta": {"_type": "gradio.FileData"}}
+    for value, endpoint in ((given, "/predict"), ([given], "/batch")):
+        with pytest.raises(Exception, match="an address on the internet is not fetched: upload the recording itself"):
+            client.predict(value, api_name=endpoint)
+
+
+def test_stopped_it_leaves_no_upload(tmp_path):
+    import httpx
+
+    with Demo(tmp_path) as running:
+        sent = httpx.post(f"{running.url}/gradio_api/upload", files={"files": ("private.wav", b"RIFF")})
+        assert sent.status_code == 200 and running.files()
+    assert not running.files()
+
+
 def test_twenty_people_with_the_same_recording_all_get_its_prediction(demo, examples):
     from demo_load import predict_at_once
 

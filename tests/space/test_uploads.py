@@ -1,12 +1,15 @@
 """What becomes of uploads, alone and in a batch: they are read, deleted, and never named in the log."""
 
 import asyncio
+import io
 import os
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
+from fuzz_files import lying_zip
 from starlette.responses import FileResponse
 
 pytest.importorskip("gradio", reason="the demo needs the extra [space]")
@@ -15,7 +18,16 @@ import wav2small
 from wav2small import Wav2SmallError
 from wav2small_demo import batch, recording
 from wav2small_demo.analysis import Analysis
-from wav2small_demo.uploads import NotFoundIfDeleted, delete_abandoned, uploaded
+from wav2small_demo.upload_folder import make_upload_folder
+from wav2small_demo.uploads import (
+    BLOCK_FILE,
+    NotFoundIfDeleted,
+    UploadInOwnFolder,
+    UploadLimits,
+    delete_abandoned,
+    origin,
+    uploaded,
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +88,68 @@ def test_abandoned_uploads_are_deleted_live_blocks_after_seconds_and_others_afte
     for name, size, age in (
         ("old.wav", 9, 1000),
         ("new.wav", 9, 10),
-        ("block/audio.wav", 9, 10),
-        ("new_block/audio.wav", 9, 1),
-        ("recording/audio.wav", 200_000, 10),
+        (f"block/{BLOCK_FILE}", 9, 10),
+        (f"new_block/{BLOCK_FILE}", 9, 1),
+        ("recording/audio.wav", 9, 10),
     ):
         (uploads / name).parent.mkdir(exist_ok=True)
         (uploads / name).write_bytes(b"x" * size)
         os.utime(uploads / name, (now - age, now - age))
     delete_abandoned(uploads)
     left = sorted(path.relative_to(uploads).as_posix() for path in uploads.rglob("*.wav"))
-    assert left == ["new.wav", "new_block/audio.wav", "recording/audio.wav"]
+    assert left == ["new.wav", f"new_block/{BLOCK_FILE}", "recording/audio.wav"], "a short recording is no block"
+
+
+def received(name: str, **told: str) -> tuple[str, str]:
+    """The folder and the name that an upload gets, by what the page tells of it."""
+    origin.set(told or None)
+    file = UploadInOwnFolder(io.BytesIO(b"x"), filename=name)
+    return file.sha.hexdigest(), file.filename
+
+
+def test_recordings_of_the_recorder_share_a_folder_within_a_page_and_with_no_other(uploads):
+    first, again, other = (received("audio.wav", page=page) for page in ("1", "1", "2"))
+    assert first == again != other
+    assert received("audio.wav") != received("audio.wav"), "of programs"
+    assert received("a.wav", page="1") != received("a.wav", page="1"), "of files"
+    assert received("audio.wav", page="1", live="1")[1] == BLOCK_FILE
+    assert received(BLOCK_FILE)[1] != BLOCK_FILE, "a file of that name is no block"
+
+
+def test_uploads_wait_in_a_bounded_space(uploads, monkeypatch):
+    async def accepted(scope, receive, send):
+        await send({"status": 200})
+
+    def status(path: str = "/gradio_api/upload", **headers: str) -> int:
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        raw = [(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": raw, "query_string": b""}
+        asyncio.run(UploadLimits(accepted)(scope, None, send))
+        return sent[0]["status"]
+
+    monkeypatch.setattr("wav2small_demo.uploads.QUOTA", 1000)
+    assert status(content_length="900") == 200
+    upload(uploads, "waits.wav", bytes(200))
+    assert status(content_length="900") == 503
+    assert status(content_length="700") == 200
+    assert status(transfer_encoding="chunked") == 411
+    assert status("/gradio_api/queue/join") == 200
+
+
+def test_what_a_killed_process_has_left_is_deleted_by_the_next_and_what_is_in_use_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "wav2small-demo-left"
+    left.mkdir()
+    (left / "private.wav").write_bytes(b"x")
+    Path(f"{left}.lock").touch()
+    first = Path(make_upload_folder())
+    (first / "used.wav").write_bytes(b"x")
+    second = Path(make_upload_folder())
+    assert not left.exists() and (first / "used.wav").exists() and second.is_dir() and first != second
 
 
 @pytest.mark.parametrize("when", ["before it is opened", "after the response has started"])
@@ -129,9 +193,43 @@ def test_a_batch_names_the_unreadable_members_of_a_zip_and_deletes_the_upload(pr
 
 def test_a_member_of_a_zip_above_the_limit_is_refused_before_it_is_unpacked(predictor, uploads, monkeypatch):
     archive = upload_zip(uploads, large__wav=bytes(recording.MAX_BYTES + 1))
-    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("it was unpacked"))
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("it was unpacked"))
     *_, (_, outcomes) = batch.run(predictor, [archive])
     assert "large.wav is larger than 50 MB" in str(outcomes[0])
+
+
+def test_a_member_that_is_larger_than_it_says_is_unpacked_no_further_and_costs_itself_alone(uploads):
+    path = Path(upload(uploads, "lies.zip", lying_zip(size=300 * 2**20)))
+    ((name, open_source),) = batch.sources([path])
+    tracemalloc.start()
+    with pytest.raises(Wav2SmallError, match=f"{name} cannot be unpacked"):
+        open_source()
+    assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_rare_compression_and_a_broken_member_cost_that_member_alone(predictor, uploads, examples, kind):
+    path = Path(upload(uploads, "some.zip", b""))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("rare.wav", bytes(1000), compress_type=kind)
+        archive.writestr("broken.wav", b"abcdefgh" * 1000, compress_type=zipfile.ZIP_DEFLATED)
+        archive.write(examples / "amused_emogator.flac", "good.flac")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"broken.wav") + 10
+    content[place : place + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    *_, (_, (rare, broken, good)) = batch.run(predictor, [str(path)])
+    assert "rare.wav is compressed in a rare way: create the zip with DEFLATE" in str(rare)
+    assert "broken.wav cannot be unpacked" in str(broken)
+    assert isinstance(good, Analysis) and good.seconds > 0.5 and not good.samples.size, "a batch keeps no audio"
+
+
+def test_a_zip_of_a_million_names_is_refused_before_they_are_read(uploads, monkeypatch):
+    monkeypatch.setattr("wav2small_demo.batch.MAX_ZIP_DIRECTORY", 10_000)
+    archive = upload_zip(uploads, **{f"{i}__wav": b"" for i in range(300)})
+    with pytest.raises(Wav2SmallError, match="holds too many files: give up to 500 recordings"):
+        batch.sources([Path(archive)])
 
 
 @pytest.mark.parametrize("content", [b"no zip", b"PK\x05\x06" + bytes(18)])

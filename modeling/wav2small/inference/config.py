@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..models.adv import LABELS
+from ..models.audio import MAX_SECONDS
 from ..models.errors import Wav2SmallError
 
-MAX_SECONDS = 600.0  # longest clip of one forward pass; a timeline has no limit
 WHISPER_STEP = 0.02  # s for each position embedding of a Whisper encoder
 
 

@@ -1,6 +1,7 @@
 """Waveform -> arousal, dominance and valence, with ONNX Runtime and numpy alone."""
 
 import copy
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,21 +9,21 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
-import onnxruntime
 import soxr
 
 from .. import hub
 from ..bundled import BUNDLED
 from ..models import audio
 from ..models.adv import LABELS, LEAST_SECONDS
-from ..models.errors import Wav2SmallError
+from ..models.errors import Wav2SmallError, Wav2SmallWarning
 from . import words
-from .config import MAX_SECONDS, read_config
+from .config import read_config
 from .intervals import INTERVALS_FILE, Errors, Intervals, mean_errors
 from .prediction import Prediction, no_prediction
 from .rated_clips import shift
 from .segments import Segment
-from .speech import LEAST_SPEECH, find_detector, has_silero, is_silent, level_range
+from .session import BATCH, BATCH_SECONDS, open_session, run_options
+from .speech import LEAST_SPEECH, QUIET_DB, find_detector, has_silero, is_silent, level_range, loudest_db
 from .timeline import Stream, WindowBuffer, Windows
 
 ONNX_FILES = {  # the names that transformers.js looks for
@@ -33,7 +34,7 @@ ONNX_FILES = {  # the names that transformers.js looks for
 }
 SEGMENT_WINDOW = 10.0  # s; a longer segment is predicted in windows of this length
 SHORT, REPEATED = 1.0, 2.0  # s: what is shorter than the first is repeated to the second; see docs/speech.md
-BATCH = 8  # clips in a forward pass
+QUIET = f"a recording stays below {QUIET_DB:g} dB: it may sound otherwise when it is louder; record it again"
 
 Dtype = Literal["fp32", "fp16", "q8", "q4"]
 EXACT_FIRST: tuple[Dtype, ...] = ("fp32", "fp16", "q8", "q4")
@@ -103,13 +104,7 @@ class Predictor:
         self.words = words.AffectWords.read(folder)
         self.intervals = Intervals.read(folder)
         self.file = model_file
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has no public base class for its errors
-            raise Wav2SmallError(f"{model_file} is not an ONNX model that loads ({error})") from None
+        self._session = open_session(model_file, threads)
         named = {output.name for output in self._session.get_outputs()}
         self.predicts_speech = "speech" in named
         asked = self.predicts_speech and not has_silero()
@@ -145,9 +140,13 @@ class Predictor:
         if not isinstance(source, list):
             return self._predict([(0, self._read(source))])[0]
         predictions: list[Prediction] = []
-        for i in range(0, len(source), BATCH):
-            predictions += self._predict([(0, self._read(clip)) for clip in source[i : i + BATCH]])
-        return predictions
+        clips: Windows = []
+        for clip in source:
+            clips.append((0, self._read(clip)))
+            if len(clips) == BATCH or sum(len(samples) for _, samples in clips) > BATCH_SECONDS * self.sampling_rate:
+                predictions += self._predict(clips)
+                clips = []
+        return predictions + self._predict(clips)
 
     def timeline(self, source: Any, window: float = 5.0, hop: float = 1.0) -> list[Prediction]:
         """Predict a recording window by window; the memory needed does not grow with its length.
@@ -175,7 +174,7 @@ class Predictor:
         for block in audio.stream_audio(source, self.sampling_rate):
             seconds += len(block) / self.sampling_rate
             predictions += stream.push(block)
-        self._check_length(source, seconds)
+        audio.check_length(source, seconds)
         return predictions + stream.flush()
 
     def segments(self, source: Any, segments: Iterable[Segment]) -> list[Prediction]:
@@ -252,8 +251,9 @@ class Predictor:
             raise Wav2SmallError(f"window={window}: it must be at least {LEAST_SECONDS} s")
         if window > self.max_seconds:
             raise Wav2SmallError(f"window={window}: this model predicts at most {self.max_seconds:g} s at once")
-        if sampling_rate is not None and not (sampling_rate > 0 and sampling_rate == int(sampling_rate)):
-            raise Wav2SmallError(f"sampling_rate={sampling_rate}: it must be a whole number of Hz above 0")
+        if sampling_rate is not None and sampling_rate not in audio.RATES:
+            low, high = audio.RATES[0], audio.RATES[-1]
+            raise Wav2SmallError(f"sampling_rate={sampling_rate}: it must be a whole number from {low} to {high} Hz")
         if not hop * self.sampling_rate >= 1:
             raise Wav2SmallError(f"hop={hop}: it must be above 0 s")
         rate = self.sampling_rate
@@ -336,26 +336,19 @@ class Predictor:
             >>> load().logits((np.zeros(16000), 16000)).shape
             (3,)
         """
-        logits: np.ndarray = self._session.run(["logits"], {"input_values": self._read(source)[None]})[0][0]
+        batch = self._read(source)[None]
+        logits: np.ndarray = self._session.run(["logits"], {"input_values": batch}, run_options(batch))[0][0]
         return logits
 
     def _read(self, source: Any) -> np.ndarray:
-        waveform = audio.read_audio(source, self.sampling_rate, max_seconds=MAX_SECONDS)
+        waveform = audio.read_clip(source, self.sampling_rate)
         seconds = len(waveform) / self.sampling_rate
-        self._check_length(source, seconds)
         if seconds > self.max_seconds:
             raise Wav2SmallError(
                 f"{audio.source_name(source)} is {seconds:.3f} s long, and this model predicts at most "
                 f"{self.max_seconds:g} s at once: cut it or predict a timeline"
             )
         return waveform
-
-    @staticmethod
-    def _check_length(source: Any, seconds: float) -> None:
-        if seconds < LEAST_SECONDS:
-            raise Wav2SmallError(
-                f"{audio.source_name(source)} is {seconds:.3f} s long: at least {LEAST_SECONDS} s are needed"
-            )
 
     def _predict(self, windows: Windows) -> list[Prediction]:
         """Predict windows; those of equal length share a batch, because the ONNX file has no padding mask."""
@@ -364,8 +357,10 @@ class Predictor:
             groups[len(samples)].append(i)
         predictions: dict[int, Prediction] = {}
         for group in groups.values():
-            for first in range(0, len(group), BATCH):
-                members = group[first : first + BATCH]
+            seconds = len(windows[group[0]][1]) / self.sampling_rate
+            size = max(1, min(BATCH, int(BATCH_SECONDS / seconds)))
+            for first in range(0, len(group), size):
+                members = group[first : first + size]
                 batch = np.stack([windows[i][1] for i in members])
                 for i, values, speech in zip(members, *self._run(batch), strict=True):
                     begin, samples = windows[i]
@@ -374,6 +369,8 @@ class Predictor:
                     if silent or speech < LEAST_SPEECH:
                         predictions[i] = no_prediction(start, end, 0.0 if silent else float(speech), silent)
                     else:
+                        if loudest_db(samples) < QUIET_DB:
+                            warnings.warn(QUIET, Wav2SmallWarning, stacklevel=4)
                         kind = speech * (end - start), level_range(samples)
                         errors = self.intervals(*kind) if self.intervals else None
                         predictions[i] = self._prediction(values, start, end, float(speech), errors)
@@ -385,7 +382,7 @@ class Predictor:
         if samples < SHORT * self.sampling_rate:
             repeats = -(-int(REPEATED * self.sampling_rate) // samples)
             longer = np.tile(batch, repeats)[:, : int(REPEATED * self.sampling_rate)]
-        logits, *shares = self._session.run(self._outputs, {"input_values": longer})
+        logits, *shares = self._session.run(self._outputs, {"input_values": longer}, run_options(longer))
         if shares:
             return logits + self._shift, shares[0][:, 0]
         return logits + self._shift, np.array([self._detect(clip).mean() for clip in batch])

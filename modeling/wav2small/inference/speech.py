@@ -18,6 +18,7 @@ from ..models.errors import Wav2SmallError
 CHUNK = 512  # samples, 32 ms: what Silero VAD takes
 LEAST_SPEECH = 0.1  # share of a clip: with less there is no prediction
 SILENCE_DB = -70.0  # level relative to full scale below which nothing can be heard
+QUIET_DB = -60.0  # below which the variance floor of the paper's network, and rounding, change what is predicted
 SILENCE_RANGE = 2 / 32768  # digital silence: the signal varies by at most one 16-bit step up and down
 THRESHOLD = 0.5  # speech probability above which somebody speaks
 PEAK = 0.5  # audio is brought to this level for the detector: a quiet voice is speech as well
@@ -122,8 +123,13 @@ def is_silent(samples: np.ndarray) -> bool:
     >>> is_silent(np.full(16000, 0.25))
     True
     """
+    return bool(np.ptp(samples) <= SILENCE_RANGE or loudest_db(samples) < SILENCE_DB)
+
+
+def loudest_db(samples: np.ndarray) -> float:
+    """Level of the loudest 32 ms of (samples,), in dB relative to full scale."""
     loudest = float(np.max(np.mean(np.square(_chunks(samples - samples.mean())), axis=1)))
-    return bool(np.ptp(samples) <= SILENCE_RANGE or 10 * np.log10(loudest + 1e-12) < SILENCE_DB)
+    return float(10 * np.log10(loudest + 1e-12))
 
 
 def level_range(samples: np.ndarray) -> float:

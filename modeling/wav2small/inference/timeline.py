@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from ..models.audio import as_floats
+from ..models.audio import as_floats, check_loudness
 from ..models.errors import Wav2SmallError
 from .prediction import Prediction
 
@@ -79,6 +79,7 @@ def mono_block(block: Any, dtype: str | None) -> np.ndarray:
     if array.ndim not in (1, 2):
         raise Wav2SmallError(f"a block must be (samples,) or (samples, channels), not {array.shape}")
     samples = as_floats(array).reshape(len(array), -1).mean(axis=1) if array.size else np.zeros(0, np.float32)
+    check_loudness(samples, "a block")
     if not np.isfinite(samples).all():
         raise Wav2SmallError("a block holds NaN or infinite samples: clean it first")
     return samples

@@ -22,7 +22,18 @@ except ImportError:
 SUFFIXES = frozenset({".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"})
 if find_spec("av"):  # FFmpeg's libraries, the extra "formats"
     SUFFIXES |= {".3gp", ".aac", ".amr", ".m4a", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma"}
+RATES = range(1_000, 768_001)  # Hz; a header can claim any rate, and a resampler takes memory for it
 BLOCK_SECONDS = 10.0
+BLOCK_VALUES = 2**22  # of all channels in a block, at most: 16 MB
+LEAST_SECONDS = 0.1  # shortest clip, as adv.py says, which is not copied into a checkpoint
+MAX_SECONDS = 600.0  # longest clip of one forward pass; a timeline has no limit
+LOUDEST = 64.0  # floats go from -1 to 1, and some files a little beyond
+SILENT = 1e-4  # largest sample below which channels are not compared
+CANCELLED = 1e-3  # share of the energy of channels that their mean keeps at least; without it they cancel each other
+# what FFmpeg may take a file for, and never a playlist, which names other files and addresses
+CONTAINERS = (
+    "aac,aiff,amr,asf,avi,caf,eac3,ac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,wav,w64"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ def source_name(source: Any) -> str:
 
 
 def read_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | None = None) -> np.ndarray:
-    """Read audio as one waveform.
+    """Read audio as one waveform. [`read_clip`] has the limits of a clip.
 
     Args:
         source: a path, the bytes of a file, a binary file object that can seek, `(array, rate)`, or a [`Channel`] of
@@ -84,14 +95,34 @@ def read_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | Non
         (16000,)
     """
     blocks, samples = [], 0
-    for block in stream_audio(source, sampling_rate):
-        blocks.append(block)
-        samples += len(block)
-        if max_seconds is not None and samples > max_seconds * sampling_rate:
-            raise Wav2SmallError(
-                f"{source_name(source)} is longer than {max_seconds / 60:g} minutes: cut it or predict a timeline"
-            )
-    return np.concatenate(blocks)
+    try:
+        for block in stream_audio(source, sampling_rate):
+            blocks.append(block)
+            samples += len(block)
+            if max_seconds is not None and samples > max_seconds * sampling_rate:
+                raise Wav2SmallError(
+                    f"{source_name(source)} is longer than {max_seconds / 60:g} minutes: cut it or predict a timeline"
+                )
+        return np.concatenate(blocks)
+    except MemoryError:
+        raise Wav2SmallError(f"{source_name(source)} does not fit into the memory: cut it") from None
+
+
+def read_clip(source: Any, sampling_rate: int = 16000) -> np.ndarray:
+    """Read audio of 0.1 s to 10 minutes, as a model takes it at once; arguments and errors as for [`read_audio`].
+
+    >>> read_clip((np.zeros(800), 8000)).shape
+    (1600,)
+    """
+    waveform = read_audio(source, sampling_rate, MAX_SECONDS)
+    check_length(source, len(waveform) / sampling_rate)
+    return waveform
+
+
+def check_length(source: Any, seconds: float) -> None:
+    """Raise the error for audio below 0.1 s."""
+    if seconds < LEAST_SECONDS:
+        raise Wav2SmallError(f"{source_name(source)} is {seconds:.3f} s long: at least {LEAST_SECONDS} s are needed")
 
 
 def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray]:
@@ -102,7 +133,7 @@ def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray
     """
     called = source_name(source)
     channel = source.number if isinstance(source, Channel) else None
-    rate, blocks = _open(source.source if isinstance(source, Channel) else source, called)
+    rate, blocks = open_audio(source)
     if rate == sampling_rate:
         resampler = None
     elif soxr is None:
@@ -130,35 +161,81 @@ def count_channels(source: Any) -> int:
     >>> count_channels((np.zeros((100, 2)), 8000))
     2
     """
-    block = next(_open(source, source_name(source))[1], np.zeros(0))
+    block = next(open_audio(source)[1], np.zeros(0))
     return int(block.shape[1]) if block.ndim == 2 else 1
 
 
 def _one_channel(block: np.ndarray, channel: int | None, called: str) -> np.ndarray:
     """(samples,): one channel of a block, from 1, or the mean of all."""
     table = block.reshape(len(block), -1)
+    loudest = check_loudness(table, called)
     if channel is None:
-        return table.mean(axis=1, dtype=np.float32)
+        with np.errstate(invalid="ignore"):
+            mono = table.mean(axis=1, dtype=np.float32)
+        if table.shape[1] > 1 and SILENT < loudest < np.inf:
+            kept = float(np.vdot(mono, mono)) * table.shape[1]
+            if kept < CANCELLED * sum(float(np.vdot(one, one)) for one in table.T):
+                raise Wav2SmallError(
+                    f"the channels of {called} cancel each other out: give one of them, Channel(source, 1) or "
+                    "--channels split"
+                )
+        return mono
     if not 1 <= channel <= table.shape[1]:
         raise Wav2SmallError(f"{called}: it has the channels 1 to {table.shape[1]}")
     return table[:, channel - 1]
 
 
-def _open(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
-    """Sampling rate and blocks (samples,) or (samples, channels) of a source."""
-    return _array_blocks(source) if isinstance(source, tuple) else _file_blocks(source, called)
+def check_loudness(block: np.ndarray, called: str) -> float:
+    """The largest absolute sample; NaN and infinite samples are found later.
+
+    Raises:
+        Wav2SmallError: if it is far above 1.
+    """
+    loudest = max(float(block.max(initial=0)), -float(block.min(initial=0)))  # without a copy
+    if LOUDEST < loudest < np.inf:
+        raise Wav2SmallError(
+            f"{called} holds samples up to {loudest:.3g}, and floats go from -1 to 1: divide 16-bit values by 32768"
+        )
+    return loudest
+
+
+def open_audio(source: Any) -> tuple[int, Iterator[np.ndarray]]:
+    """Sampling rate of a source, and its blocks as they are: (samples,) or (samples, channels), at most 16 MB each.
+
+    Args:
+        source: as for [`read_audio`]; of a [`Channel`], all channels.
+
+    Raises:
+        Wav2SmallError: as [`read_audio`], and if the rate is not between 1 and 768 kHz.
+    """
+    called = source_name(source)
+    if isinstance(source, Channel):
+        source = source.source
+    rate, blocks = _array_blocks(source) if isinstance(source, tuple) else _file_blocks(source, called)
+    if rate not in RATES:
+        raise Wav2SmallError(
+            f"{called} has a rate of {rate} Hz: rates of {RATES[0]} to {RATES[-1]} Hz are read, convert it"
+        )
+    return rate, blocks
+
+
+def _block_size(rate: int, channels: int) -> int:
+    """Samples of each channel in a block."""
+    return max(1, min(int(BLOCK_SECONDS * rate), BLOCK_VALUES // max(1, channels)))
 
 
 def _array_blocks(source: tuple[Any, ...]) -> tuple[int, Iterator[np.ndarray]]:
     if len(source) != 2:
         raise Wav2SmallError(f"an array must come with its rate, as (array, rate): got a tuple of {len(source)}")
     array, rate = np.asarray(source[0]), source[1]
-    if not isinstance(rate, int | np.integer | float) or not 0 < rate < 10_000_000 or rate != int(rate):
+    if not isinstance(rate, int | np.integer | float) or not 0 < rate < np.inf or rate != int(rate):
         raise Wav2SmallError(f"the rate of an array must be a whole number of Hz above 0, not {rate!r}")
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > max(32, array.shape[0])):
         raise Wav2SmallError(f"an array must be (samples,) or (samples, channels), not {array.shape}: transpose it")
     as_floats(array[:0])  # the type is checked before the first block
-    size = int(BLOCK_SECONDS * rate)
+    if array.dtype == np.int32 and array.size and 0 < max(int(array.max()), -int(array.min())) <= 2**15:
+        raise Wav2SmallError("an array of int32 holds values of 16 bits at most: give it as int16")
+    size = _block_size(int(rate), array.shape[1] if array.ndim == 2 else 1)
     return int(rate), (as_floats(array[i : i + size]) for i in range(0, len(array), size))
 
 
@@ -170,11 +247,30 @@ def as_floats(array: np.ndarray) -> np.ndarray:
     """
     if array.dtype == np.uint8:
         return (array.astype(np.float32) - 128) / 128
-    if array.dtype.kind == "i":
+    if array.dtype in (np.int8, np.int16, np.int32):
         return array.astype(np.float32) / (np.iinfo(array.dtype).max + 1)
     if array.dtype.kind != "f":
-        raise Wav2SmallError(f"an array must hold floats or signed integers, not {array.dtype}")
-    return array.astype(np.float32, copy=False)
+        raise Wav2SmallError(
+            f"an array must hold floats in -1..1, or signed integers of 8, 16 or 32 bits, not {array.dtype}: give "
+            "lists of 16-bit values as np.array(values, np.int16)"
+        )
+    with np.errstate(over="ignore"):  # it becomes infinite, and is refused
+        return array.astype(np.float32, copy=False)
+
+
+class _Bounded:
+    """A binary file for readers written in C: where a broken header leads out of it, a seek ends at its end."""
+
+    def __init__(self, file: Any):
+        self._file = file
+        self.read, self.tell, self.name = file.read, file.tell, source_name(file)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            place: int = self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            place = self._file.seek(0, os.SEEK_END)
+        return place
 
 
 def _file_blocks(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
@@ -182,13 +278,13 @@ def _file_blocks(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
         raise Wav2SmallError(f"{called} cannot be read without soundfile: pip install soundfile")
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        if not path.exists():
-            raise Wav2SmallError(f"{called}: no such file")
-        if not path.is_file():
-            raise Wav2SmallError(f"{called} is not a file")
-        if path.stat().st_size == 0:
-            raise Wav2SmallError(f"{called} is empty (0 bytes)")
         try:
+            if not path.exists():
+                raise Wav2SmallError(f"{called}: no such file")
+            if not path.is_file():
+                raise Wav2SmallError(f"{called} is not a file")
+            if path.stat().st_size == 0:
+                raise Wav2SmallError(f"{called} is empty (0 bytes)")
             source = path.open("rb")
         except OSError as error:
             raise Wav2SmallError(f"{called} cannot be opened: {error.strerror}") from None
@@ -200,6 +296,7 @@ def _file_blocks(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
         raise Wav2SmallError(
             f"audio must be a path, bytes, a file object or (array, rate), not {type(source).__name__}"
         )
+    source = _Bounded(source)
     try:
         file = soundfile.SoundFile(source)
     except (soundfile.LibsndfileError, TypeError, OSError) as error:
@@ -209,12 +306,12 @@ def _file_blocks(source: Any, called: str) -> tuple[int, Iterator[np.ndarray]]:
 
 
 def _decode(file: Any, called: str) -> Iterator[np.ndarray]:
-    size = max(1, int(BLOCK_SECONDS * file.samplerate))
+    size = _block_size(file.samplerate, file.channels)
     with file:
         try:
             while len(block := file.read(size, dtype="float32", always_2d=True)):
                 yield block
-        except soundfile.LibsndfileError as error:
+        except (soundfile.LibsndfileError, OSError, ValueError) as error:
             raise Wav2SmallError(_unreadable(called, error)) from None
 
 
@@ -231,12 +328,12 @@ def _ffmpeg_blocks(file: Any, called: str, reason: Exception) -> tuple[int, Iter
         raise Wav2SmallError(_unreadable(called, reason, hint))
     av = import_module("av")  # as a statement, transformers would take it for a requirement of this remote code
     try:
-        container = av.open(file)
+        container = av.open(file, options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"})
         stream = container.streams.audio[0]
-        rate = stream.codec_context.sample_rate
+        rate = stream.codec_context and stream.codec_context.sample_rate
         if not rate:
-            raise ValueError("the format was guessed, and wrongly")
-    except (av.FFmpegError, IndexError, ValueError):
+            raise ValueError("the format was guessed, and wrongly, or the coding is not known")
+    except (av.FFmpegError, IndexError, ValueError, OSError):
         raise Wav2SmallError(_unreadable(called, reason)) from None
 
     def blocks() -> Iterator[np.ndarray]:
@@ -248,10 +345,10 @@ def _ffmpeg_blocks(file: Any, called: str, reason: Exception) -> tuple[int, Iter
                     for converted in resampler.resample(frame):
                         parts.append(converted.to_ndarray().T)  # (samples, channels)
                         samples += len(parts[-1])
-                    if samples >= BLOCK_SECONDS * rate:
+                    if samples >= _block_size(rate, parts[-1].shape[1] if parts else 1):
                         yield np.concatenate(parts)
                         parts, samples = [], 0
-            except av.FFmpegError as error:
+            except (av.FFmpegError, OSError, ValueError) as error:
                 raise Wav2SmallError(_unreadable(called, error)) from None
         if samples:
             yield np.concatenate(parts)
@@ -260,5 +357,5 @@ def _ffmpeg_blocks(file: Any, called: str, reason: Exception) -> tuple[int, Iter
 
 
 def _unreadable(called: str, error: Exception, hint: str = "convert it to WAV, FLAC, OGG or MP3") -> str:
-    reason = str(getattr(error, "error_string", error)).strip(" .\n") or "unknown format"
+    reason = " ".join(str(getattr(error, "error_string", error)).split()).strip(" .") or "unknown format"
     return f"{called} is not readable audio ({reason}): {hint}"

@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import Pipeline
 
-from .audio import read_audio
+from .audio import read_clip
 from .errors import Wav2SmallError
 
 
@@ -13,7 +13,7 @@ class AdvPipeline(Pipeline):
 
     Takes a path, bytes, a file object, a waveform at the model's rate, `{"array" or "raw": …, "sampling_rate": …}`, an
     `(array, sampling_rate)` pair, or a list of these. The stock pipeline of transformers 4.57 puts a softmax over
-    regression outputs, and reads files with ffmpeg; this one does neither.
+    regression outputs, and reads files with ffmpeg; this one does neither. A clip lasts 0.1 s to 10 minutes.
     """
 
     _load_processor = False
@@ -34,7 +34,7 @@ class AdvPipeline(Pipeline):
             inputs = (array, inputs["sampling_rate"])
         elif hasattr(inputs, "__array__"):
             inputs = (inputs, sampling_rate)
-        waveform = read_audio(inputs, sampling_rate)
+        waveform = read_clip(inputs, sampling_rate)
         return self.feature_extractor(waveform, sampling_rate=sampling_rate, return_tensors="pt")
 
     def _forward(self, model_inputs: Any) -> Any:
