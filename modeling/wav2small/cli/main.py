@@ -60,7 +60,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is quicker and fits 80 columns
-    epilog=LAW.replace("\n", "\n\n"),
+    epilog=LAW.replace("\n- ", "\n\n- "),
 )
 
 

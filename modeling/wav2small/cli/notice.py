@@ -5,6 +5,7 @@ The EU AI Act (Regulation 2024/1689) counts this as emotion recognition, a use t
 - Article 5(1)(f), since 2 February 2025: forbidden at work and in education, but for medical or safety reasons.
 - Article 50(3), since 2 August 2026: tell the people who are exposed to it, and process their data lawfully.
 - Annex III, point 1(c): elsewhere it is high-risk: Articles 8 to 27, from 2 December 2027 (as amended in 2026).
+
 This is not legal advice."""
 
 NOTICE = """\

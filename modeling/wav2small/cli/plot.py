@@ -261,7 +261,9 @@ def _draw_strips(figure: Any, names: list[str], recordings: "list[list[Predictio
         _clean(strip)
     low, high = _limits(np.array([w.as_array() for windows in recordings for w in windows]))
     strips[0].set_ylim(low - 0.03, high + 0.03)
-    strips[-1].set_xlabel("s" if recordings[0][0].speaker else "middle of the window, in s", color=INK)
+    known = any(w.errors for windows in recordings for w in windows)
+    time = "s" if recordings[0][0].speaker else "middle of the window, in s"
+    strips[-1].set_xlabel(f"{time}; bands: intervals of 80 %" if known else time, color=INK)
     _legend(strips[0])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wav2small.inference.config import MAX_SECONDS, longest_clip
+from wav2small.inference.intervals import Intervals
 from wav2small.models.adv import LABELS
 from wav2small.provenance.licences import licence_of
 from wav2small.provenance.provenance import Link, Provenance
@@ -175,9 +176,18 @@ def limits(record: Provenance, contents: dict[str, Content], folder: Path, confi
     points.append(f"Measured on {where}, and on nothing else." if contents else f"Agreement: {NOT_MEASURED.lower()}")
     if longest_clip(config) < MAX_SECONDS:
         points.append(f"It predicts {length(config)} at once: predict a timeline of what is longer.")
+    if intervals := Intervals.read(folder):
+        points.append(held(intervals))
     points.append("It uses the voice alone, without the words and without the context.")
     points.append("The network predicts numbers for silence and noise as well; `wav2small` gives none for them.")
     return "\n".join(f"- {point}" for point in points)
+
+
+def held(intervals: Intervals) -> str:
+    """What intervals were measured on, and how often they hold elsewhere."""
+    shares = "; ".join(f"{one['on']} {' / '.join(str(one[label]) for label in LABELS)}" for one in intervals.checked)
+    text = f"Its intervals refer to {intervals.measured_on}."
+    return f"{text} Those of 80 % held, in percent (arousal / dominance / valence): {shares}." if shares else text
 
 
 def weakest(content: Content, folder: Path) -> Iterator[str]:

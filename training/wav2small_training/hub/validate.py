@@ -25,7 +25,7 @@ CARD = "README.md"
 NOT_PUBLISHED = (".gitattributes", "recipe.yaml")  # a recipe may name folders of this machine
 # the files of a checkpoint, besides its code
 CHECKPOINT_FILE = re.compile(
-    r"(config|preprocessor_config|provenance|words)\.json|README\.md"
+    r"(config|preprocessor_config|intervals|provenance|words)\.json|README\.md"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
     r"|onnx/model(_fp16|_quantized|_q4)?\.onnx(_data)?|results/[\w.-]+\.(json|png)|test/[\w.-]+\.safetensors"
 )
