@@ -3,6 +3,7 @@
 # make test-optimum   the library and its export on transformers 4.57, with optimum's exporter
 # make test-devices   export for ExecuTorch and LiteRT, in their own runtimes
 # make test-agents   the examples for Pipecat and LiveKit agents
+# make test-wheel   the wheel with its extra [export] in a new environment: exports a checkpoint, and predicts with it
 # make lint   format, lint, types, spelling; make format: put the format right
 # make docs   the documentation, in out/site
 # make screenshots  pictures of the demo page in docs/screenshots, from its browser tests
@@ -17,8 +18,10 @@ DOCS := .venv-docs/$(BIN)
 OPTIMUM := .venv-optimum/$(BIN)
 DEVICES := .venv-devices/$(BIN)
 AGENTS := .venv-agents/$(BIN)
+WHEEL := .venv-wheel/$(BIN)
 
-.PHONY: setup demo test test-all test-optimum test-devices test-agents lint format docs screenshots bench web clean
+.PHONY: setup demo test test-all test-optimum test-devices test-agents test-wheel lint format docs screenshots bench \
+	web clean
 .NOTPARALLEL:
 
 setup: .venv/.ready
@@ -42,6 +45,15 @@ test-devices: .venv-devices/.ready
 
 test-agents: .venv-agents/.ready
 	$(AGENTS)/python -m pytest tests/test_agents.py
+
+test-wheel: .venv/.ready
+	rm -rf out/wheel
+	$(DEV)/python -m hatchling build -t wheel -d out/wheel
+	$(PYTHON) -m venv --clear .venv-wheel
+	$(WHEEL)/python -m pip install --quiet --constraint constraints.txt torch
+	$(WHEEL)/python -m pip install --quiet --constraint constraints.txt "$$(ls out/wheel/*.whl)[export]"
+	$(WHEEL)/wav2small export adv-tiny out/wheel/adv-tiny
+	$(WHEEL)/wav2small predict examples --model out/wheel/adv-tiny
 
 lint: .venv/.ready
 	$(DEV)/ruff format --check .
@@ -79,7 +91,7 @@ web: .venv/.ready
 	$(WASM) -msimd128 -DWAV2SMALL_BITS=4 -o web/wav2small-q4.wasm
 
 clean:
-	rm -rf .venv .venv-demo .venv-docs .venv-optimum .venv-devices .venv-agents out dist
+	rm -rf .venv .venv-demo .venv-docs .venv-optimum .venv-devices .venv-agents .venv-wheel out dist
 
 .venv/.ready: pyproject.toml constraints.txt
 	@echo "Setting up the development environment in .venv: torch and all tools, some minutes and gigabytes"

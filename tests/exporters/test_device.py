@@ -9,21 +9,23 @@ from conftest import voice_like, write_card
 from students import mobilenet, student, tcn
 
 from wav2small import Wav2SmallError
+from wav2small_training.benchmarks.race import measure
 
 device = pytest.importorskip("wav2small_training.exporters.device", reason="needs the extra [export]")
 pytestmark = [pytest.mark.export, pytest.mark.timeout(900)]
-MODELS = {"token": student, "tcn": tcn, "mobilenet": mobilenet}
+MODELS = {"token": student, "gram": lambda: student(pooling="gram"), "tcn": tcn, "mobilenet": mobilenet}
 
 
-def writer(runtime: str):
+def needs(runtime: str):
     reason = f"needs the extra [{runtime}]: make test-devices"
-    return pytest.importorskip(f"wav2small_training.exporters.{runtime}_file", reason=reason)
+    pytest.importorskip(f"wav2small_training.exporters.{runtime}_file", reason=reason)
 
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("runtime", ["executorch", "litert"])
 def test_a_runtime_predicts_what_the_model_predicts(runtime, kind, tmp_path):
-    module, model = writer(runtime), MODELS[kind]()
+    needs(runtime)
+    model = MODELS[kind]()
     model.save_pretrained(tmp_path / "model")
     write_card(tmp_path / "model", "mit")
     device.export_device(str(tmp_path / "model"), tmp_path / "out", runtime)
@@ -33,21 +35,32 @@ def test_a_runtime_predicts_what_the_model_predicts(runtime, kind, tmp_path):
     names = {path.name for path in (tmp_path / "out").iterdir()}
     float_file = "model.pte" if runtime == "executorch" else "model.tflite"
     assert {float_file, "provenance.json"} <= names <= {float_file, "model_quantized.tflite", "provenance.json"}
-    found = module.run(tmp_path / "out" / float_file, window)
+    found = device.LOADERS[runtime](tmp_path / "out" / float_file)(window)
     np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
+def test_the_benchmark_measures_the_files_of_every_runtime_that_is_installed(tmp_path):
+    from wav2small_training.benchmarks.devices import of_checkpoint
+
+    for runtime in device.LOADERS:
+        needs(runtime)
+    tcn().save_pretrained(tmp_path / "model")
+    write_card(tmp_path / "model", "mit")
+    found = of_checkpoint(tmp_path / "model", tmp_path)
+    assert {"model: model.pte", "model: model.tflite"} <= {each.name for each in found}
+    costs = measure(found, runs=3)
+    assert all(cost.ms > 0 and cost.peak_mb > 0 and cost.bytes for cost in costs.values())
+
+
 def test_a_file_that_predicts_otherwise_is_refused_and_one_of_8_bits_removed(tmp_path):
-    class Wrong:
-        @staticmethod
-        def run(file, window):
-            return np.full((1, 3), 100, np.float32)
+    def wrong(file):
+        return lambda window: np.full((1, 3), 100, np.float32)
 
     for name in ("model.tflite", "model_quantized.tflite"):
         (tmp_path / name).touch()
     with pytest.raises(Wav2SmallError, match=r"model\.tflite predicts other than the model"):
-        device.check_device_file(tmp_path / "model.tflite", student(), Wrong)
-    device.check_device_file(tmp_path / "model_quantized.tflite", student(), Wrong)
+        device.check_device_file(tmp_path / "model.tflite", student(), wrong)
+    device.check_device_file(tmp_path / "model_quantized.tflite", student(), wrong)
     assert not (tmp_path / "model_quantized.tflite").exists()
 
 

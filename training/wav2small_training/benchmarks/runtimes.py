@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 Run = Callable[[np.ndarray], Any]
-Load = Callable[[Path | None], Run]
+Load = Callable[..., Run]  # of a path, or of `None` where there is no file
 
 
 def load_onnx(path: Path | None) -> Run:

@@ -1,6 +1,7 @@
 """A student -> files for the runtimes of phones and small boards, ExecuTorch and LiteRT: windows of one length."""
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write_provenance
 
-from . import FOLDED_ALONE
+from .device_runtimes import LOADERS, Run
 from .export import TOLERANCE, export_provenance, output_names, silenced
 from .exportable import Exportable
 from .fold import FOLDED, fold
@@ -46,26 +47,23 @@ def export_device(source: str, out: Path, runtime: Runtime) -> None:
     if model.config.model_type not in FOLDED:
         raise Wav2SmallError(f"{source} holds a {model.config.model_type}: only students run on small devices")
     origin = export_provenance(source, None, None)
-    # XNNPACK in ExecuTorch computes the folded Wav2Small wrongly, and the network as it is rightly
-    folded = runtime != "executorch" or model.config.model_type == FOLDED_ALONE
-    outputs = output_names(model.config.model_type)
-    network = Exportable(model.config, fold(model) if folded else model, outputs).eval()
+    network = Exportable(model.config, fold(model), output_names(model.config.model_type)).eval()
     sample = torch.zeros(1, round(SECONDS * SAMPLING_RATE))
     with whole_folder(out) as temporary:
         with silenced():
             files = writer.write_files(network, sample, temporary)
         for file in files:
-            check_device_file(file, model, writer)
+            check_device_file(file, model, LOADERS[runtime])
         write_provenance(origin, temporary)
 
 
-def check_device_file(file: Path, model: PreTrainedModel, writer: object) -> None:
+def check_device_file(file: Path, model: PreTrainedModel, load: Callable[[Path], Run]) -> None:
     """Compare what a runtime predicts with the model; a file of 8 bits that differs is removed, another is an error."""
     window = np.resize(probe_batches()[-1], (1, round(SECONDS * SAMPLING_RATE)))
     with torch.inference_mode():
         expected = model(torch.from_numpy(window)).logits.numpy()
     quantized = "quantized" in file.name
-    difference = np.abs(writer.run(file, window) - expected).max()  # type: ignore[attr-defined]
+    difference = np.abs(load(file)(window) - expected).max()
     if difference <= (EIGHT_BIT_TOLERANCE if quantized else TOLERANCE) * max(1, np.abs(expected).max()):
         return
     if not quantized:

@@ -1,11 +1,9 @@
-"""The files of LiteRT (TensorFlow Lite), by its converter and quantizer, and its runtime."""
+"""The files of LiteRT (TensorFlow Lite), by its converter and quantizer."""
 
 from pathlib import Path
 
 import litert_torch
-import numpy as np
 import torch
-from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer, recipe
 
 from .exportable import Exportable
@@ -20,13 +18,3 @@ def write_files(network: Exportable, sample: torch.Tensor, folder: Path) -> list
     eight_bits.load_quantization_recipe(recipe.weight_only_wi8_afp32())
     eight_bits.quantize().export_model(str(small))
     return [path, small]
-
-
-def run(file: Path, window: np.ndarray) -> np.ndarray:
-    """The logits (1, 3) for a window (1, samples)."""
-    interpreter = Interpreter(str(file), num_threads=1)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window)
-    interpreter.invoke()
-    outputs = [interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()]
-    return next(each for each in outputs if each.shape == (1, 3))
