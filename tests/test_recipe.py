@@ -1,5 +1,9 @@
 """A recipe is strict: what it says is done, what it cannot mean is an error with its line."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from conftest import ROOT
 
@@ -89,6 +93,35 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path, change, told):
     with pytest.raises(Wav2SmallError, match=told) as error:
         load_recipe(written(tmp_path, GOOD.replace(*change)))
     assert "\n" not in str(error.value)
+
+
+def test_all_faults_of_a_recipe_are_told_at_once_each_with_its_line(tmp_path):
+    wrong = GOOD.replace("steps: 10", "stepz: 10\nbatch: 0").replace("licence: CC0-1.0\nval", "weight: -1\nval")
+    with pytest.raises(Wav2SmallError) as error:
+        load_recipe(written(tmp_path, wrong))
+    for told in ("line 5: corpora.0.weight: ", "line 8: stepz: unknown key", "line 9: batch: ", "steps: is missing"):
+        assert told in str(error.value), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_recipe_of_the_package_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(Path("offline"), ["steps=3"]).steps == 3
+    with pytest.raises(Wav2SmallError, match=r"nothing: no such file, and no recipe of this package: .*offline"):
+        load_recipe(Path("nothing"))
+
+
+def test_a_fault_is_told_before_torch_is_loaded(tmp_path):
+    path = written(tmp_path, GOOD.replace("steps: 10", "stepz: 10"))
+    code = (
+        "import sys; from wav2small.cli.main import main; sys.argv = ['wav2small', *sys.argv[1:]]\n"
+        "try: main()\nexcept SystemExit: print('torch' in sys.modules)"
+    )
+    for command in (["distill", path], ["annotate", path, "out"], ["mix", path, "out"]):
+        done = subprocess.run([sys.executable, "-c", code, *map(str, command)], capture_output=True, text=True)
+        if command[0] != "mix":  # how to train is no part of a mixture
+            assert "stepz: unknown key" in done.stderr, done.stderr
+            assert done.stdout.strip() == "False"
 
 
 LABELLED = GOOD.replace("teacher: some/teacher\n", "").replace("c/d, ", "c/d, labels: [a, d, v], ")

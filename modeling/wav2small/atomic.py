@@ -10,9 +10,8 @@ from pathlib import Path
 from .models.errors import Wav2SmallError
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; the file written there is renamed to `path` at the end, unless an error occurs.
+def check_place(path: Path) -> None:
+    """Make sure that a file can be written, before the work that fills it.
 
     Raises:
         Wav2SmallError: if the folder does not exist or cannot be written to.
@@ -21,6 +20,16 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise Wav2SmallError(f"{path} cannot be written: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK) or path.is_dir():
         raise Wav2SmallError(f"{path} cannot be written: choose another path")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; the file written there is renamed to `path` at the end, unless an error occurs.
+
+    Raises:
+        Wav2SmallError: as [`check_place`].
+    """
+    check_place(path)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         yield temporary

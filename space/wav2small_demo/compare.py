@@ -13,6 +13,7 @@ import numpy as np
 from wav2small import Predictor, Wav2SmallError, load
 from wav2small.bundled import bundled_checkpoints
 from wav2small.hub import hub_error, resolve_checkpoint
+from wav2small.inference.intervals import INTERVALS_FILE
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.inference.words import WORDS_FILE
 from wav2small.models.adv import LABELS, SAMPLING_RATE
@@ -26,7 +27,7 @@ from .recording import read
 from .uploads import uploaded
 
 DTYPES = {"float": "fp32", "8 bit": "q8", "4 bit": "q4"}  # as visitors read them: as the library does
-CHECKPOINT_FILES = ("config.json", WORDS_FILE)  # and an ONNX file
+CHECKPOINT_FILES = ("config.json", WORDS_FILE, INTERVALS_FILE)  # and an ONNX file
 HUB_ID = r"\w[\w.-]{0,95}/[\w.-]{1,95}"
 ONE_AT_A_TIME = threading.Lock()  # of the models that visitors name
 EMPTY = '<p class="empty">Give a recording, then press the button.</p>'

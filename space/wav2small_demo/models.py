@@ -1,11 +1,15 @@
 """The models of the page: loaded once, and described so that a visitor can choose."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 
 from wav2small import Predictor, load
 from wav2small.inference.catalogue import SECONDS, Entry, catalogue, common_report
+from wav2small.inference.prediction import check_range
+
+SPEECH = Path(__file__).parent / "examples" / "woman_libri1183.flac"  # somebody reads
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ def offer(names: list[str]) -> Models:
         names: folders, names of bundled checkpoints, or ids on the Hub.
 
     Raises:
-        Wav2SmallError: if one of them cannot be loaded.
+        Wav2SmallError: if one of them cannot be loaded, or predicts nonsense.
     """
     predictors = {name: load(name) for name in names}
+    for name, predictor in predictors.items():
+        check_range(predictor.logits(SPEECH), name)
     folders = {name: predictor.file.parents[1] for name, predictor in predictors.items()}
     entries = catalogue(folders)
     report = common_report(entries)

@@ -1,12 +1,18 @@
 """`wav2small predict` and `convert`, as a user runs them."""
 
 import csv
+import errno
+import importlib.util
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +24,9 @@ from reference import wav2small as reference
 from safetensors.torch import save_file
 
 import wav2small
+from wav2small.bundled import BUNDLED
+from wav2small.cli.command import run_command
+from wav2small.cli.main import main
 from wav2small.cli.plot import draw_plot
 
 COMMAND = Path(sys.executable).with_name("wav2small")
@@ -241,3 +250,134 @@ def test_emodb_gives_535_rows(speech, tmp_path):
     assert len(found) == 535
     refused = [row for row in found if row["arousal"] == ""]
     assert len(refused) < 0.01 * len(found), "acted speech is taken for none"
+
+
+def test_names_of_any_kind_are_shown_in_one_line_and_never_raw(tmp_path, examples):
+    names = [b"caf\xe9.flac", b"a[red]b.flac", b"5$ or 6$.flac", b"esc\x1b[2J.flac", b"new\nline.flac", b"=1+1.flac"]
+    for name in names:
+        shutil.copy(examples / "anger_emodb14.flac", os.fsencode(tmp_path) + b"/" + name)
+    shown = {r"caf\xe9.flac", "a[red]b.flac", "5$ or 6$.flac", r"esc\x1b[2J.flac", r"new\x0aline.flac", "=1+1.flac"}
+    table = run("predict", ".", cwd=tmp_path).stdout.decode()
+    assert "\x1b" not in table and len(table.splitlines()) == 1 + len(names)
+    for kind, read in (("csv", rows), ("json", json.loads)):
+        content = run("predict", ".", "-o", f"out.{kind}", "--plot", "out.svg", cwd=tmp_path)
+        assert content.stdout == b""
+        assert {row["file"] for row in read((tmp_path / f"out.{kind}").read_bytes())} == shown
+    error = run("predict", "esc\x1b[2J.wav", cwd=tmp_path, code=1).stderr
+    assert error == b"wav2small: esc\\x1b[2J.wav: no such file\n"
+    assert b"File name too long" in run("predict", "x" * 300, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--output", "out.xlsx"], "predictions are saved as one of .csv, .json, .parquet, .txt, or name a --format"),
+        (["--output", "nowhere/out.csv"], "there is no folder nowhere"),
+        (["--plot", "out.gif"], "out.gif: a plot is saved as one of"),
+        (["--plot", "nowhere/out.png"], "there is no folder nowhere"),
+        (["--window", "3"], "--window and --hop are those of a timeline: add --timeline, or leave them out"),
+        (["--format", "parquet"], "Parquet cannot be printed on a terminal"),
+    ],
+)
+def test_what_is_wrong_with_the_output_is_told_before_the_work(options, told, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["wav2small", "predict", "a.wav", *options])
+    monkeypatch.setattr("wav2small.inference.predictor.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    with pytest.raises(SystemExit):
+        main()
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "missing", "told"),
+    [
+        (["--plot", "out.png"], "matplotlib", "a plot needs matplotlib: pip install 'wav2small[report]'"),
+        (["--output", "out.parquet"], "pyarrow", "Parquet needs pyarrow: pip install 'wav2small[report]'"),
+    ],
+)
+def test_a_missing_package_is_told_before_the_work(options, missing, told, tmp_path, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    for module in ("formats", "plot"):
+        monkeypatch.setattr(f"wav2small.cli.{module}.find_spec", lambda name: None if name == missing else find(name))
+    test_what_is_wrong_with_the_output_is_told_before_the_work(options, told, tmp_path, capsys, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/a.csv"),
+            "out/a.csv: No space left on device: make room",
+        ),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/a"), "/a: Permission denied: change its permiss"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS), "/a"), "/a: Read-only file system: choose a place"),
+        (sqlite3.OperationalError("database or disk is full"), "database or disk is full: make room"),
+        (
+            RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0: file write failed"),
+            "make room",
+        ),
+        (
+            RuntimeError("I/O error: No space left on device (os error 28)\nmore"),
+            "No space left on device (os error 28): ",
+        ),
+    ],
+)
+def test_a_fault_of_the_disk_is_one_line_whatever_library_tells_it(error, told, capsys):
+    def fail():
+        try:
+            raise error
+        except Exception as cause:
+            raise ValueError("could not save") from cause
+
+    with pytest.raises(SystemExit) as end:
+        run_command(fail)
+    shown = capsys.readouterr().err
+    assert end.value.code == 1 and told in shown and len(shown.splitlines()) == 1
+
+
+def test_any_other_fault_of_a_program_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: 1 / 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of a process, as on Linux")
+def test_an_output_that_does_not_fit_on_the_disk_is_one_line_and_leaves_nothing(wav, tmp_path):
+    limited = [sys.executable, "-c", "import resource, os, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50)); "
+               "os.execv(sys.argv[1], sys.argv[1:])"]  # fmt: skip
+    done = subprocess.run([*limited, str(COMMAND), "predict", str(wav), "-o", str(tmp_path / "out.csv")],
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 1 and "File too large: make room" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and [path.name for path in tmp_path.iterdir()] == [wav.name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 4])
+def test_ctrl_c_stops_the_work_of_all_threads(tmp_path, threads):
+    soundfile.write(tmp_path / "long.flac", np.tile(spoken(60), 60), RATE)
+    for i in range(1, 4):
+        shutil.copy(tmp_path / "long.flac", tmp_path / f"{i}.flac")
+    running = subprocess.Popen(
+        [COMMAND, "predict", tmp_path, "--timeline", "--hop", "0.1", "--threads", str(threads)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(20)  # it predicts
+    assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    assert running.wait(20) in (1, 130)  # far less than its work; on an idle machine below 2 s
+    assert b"Traceback" not in running.stderr.read()
+
+
+def test_a_quiet_recording_gives_a_warning_in_one_line(tmp_path):
+    samples = spoken(2)
+    soundfile.write(tmp_path / "quiet.wav", 2e-3 * samples / np.abs(samples).max(), RATE, subtype="FLOAT")
+    shown = run("predict", tmp_path / "quiet.wav").stderr.decode()
+    assert "a recording stays below -60 dB" in shown and len(shown.splitlines()) == 1
+    assert run("predict", tmp_path / "quiet.wav").returncode == 0
+
+
+def test_a_training_that_was_not_exported_is_told_how(tmp_path, wav):
+    (tmp_path / "best").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(BUNDLED / name, tmp_path / "best")
+    error = run("predict", wav, "--model", tmp_path / "best", code=1).stderr.decode()
+    assert "has no onnx/model.onnx: `wav2small export` writes it" in error

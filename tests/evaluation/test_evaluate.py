@@ -457,3 +457,10 @@ def test_real_speech_under_all_conditions(speech, tmp_path):
     levels = [level_db(waveform(row, data)) for row in open_rows(data)]
     rows = lines(tmp_path / "out" / "predictions.jsonl")[:: len(tested)]
     assert [row["level_db"] for row in rows] == pytest.approx(levels)
+
+
+def test_an_evaluation_that_failed_at_once_can_be_started_with_other_settings(data, tmp_path):
+    with pytest.raises(Wav2SmallError, match="no column 'Act'"):
+        evaluate([str(BUNDLED)], data, Ratings({"arousal": "Act"}), tmp_path / "out")
+    evaluate([str(BUNDLED)], data, RATINGS, tmp_path / "out")
+    assert (tmp_path / "out" / "report.md").is_file()

@@ -401,3 +401,48 @@ def test_one_command_goes_from_a_recipe_to_the_hub(hub, tmp_path):
         "results/speed.json",
         "results/1-held.json",
     } <= set(names)
+
+
+# ---- what must not leave this machine ----
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_link_is_refused_whatever_its_name(student, space, tmp_path, what):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "passwords").write_text("root")
+    target = tmp_path / "private" / ("passwords" if what == "file" else "")
+    (student / "onnx" / "model.onnx_data").symlink_to(target)
+    (tmp_path / "staged").mkdir()
+    with pytest.raises(Wav2SmallError, match=r"onnx/model.onnx_data is a link: put the file itself there"):
+        validate.stage(student, tmp_path / "staged")
+    (space / "examples" / "more").symlink_to(target)
+    with pytest.raises(Wav2SmallError, match="more is a link"):
+        publish.copy_space(space, tmp_path / "copied")
+
+
+def test_what_a_killed_process_left_does_not_stop_a_publication_and_is_not_published(student, tmp_path):
+    left = student / "onnx" / ".model.onnx.x1y2z3"
+    left.mkdir()
+    (left / "model.onnx").write_bytes(b"half")
+    (tmp_path / "staged").mkdir()
+    validate.stage(student, tmp_path / "staged")
+    assert not list((tmp_path / "staged").rglob(".*")) and (tmp_path / "staged" / "onnx" / "model.onnx").is_file()
+
+
+def test_the_process_that_tries_remote_code_has_no_token(student, tmp_path, monkeypatch):
+    class StopError(Exception):
+        pass
+
+    seen = {}
+
+    def start(*_, env, **__):
+        seen.update(env)
+        raise StopError
+
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "MY_PASSWORD"):
+        monkeypatch.setenv(name, "private")
+    monkeypatch.setattr(validate.subprocess, "run", start)
+    with pytest.raises(StopError):
+        validate.load_in_clean_process(student, [])
+    assert "private" not in seen.values() and "PATH" in seen
+    assert not (Path(seen["HF_HOME"]) / "token").exists(), "the token of `hf auth login` is not there, either"

@@ -221,6 +221,21 @@ def test_a_calibration_that_fails_is_an_error_and_changes_nothing(checkpoint, tm
     assert (checkpoint / WORDS_FILE).read_bytes() == before
 
 
+def test_nonsense_is_refused_words_and_by_the_page(checkpoint, tmp_path, monkeypatch):
+    folder, before = write_corpus(tmp_path / "readers", clips=20, voice=spoken), (checkpoint / WORDS_FILE).read_bytes()
+    untrained = wav2small.inference.predictor.Predictor._run
+    monkeypatch.setattr(
+        wav2small.inference.predictor.Predictor, "_run", lambda *a: (untrained(*a)[0] - 29, untrained(*a)[1])
+    )
+    with pytest.raises(Wav2SmallError, match=r"predicts -28.*, -28.*, -28.* for ordinary speech, and 0 to 1 is usual"):
+        calibrate(checkpoint, [folder], [])
+    assert (checkpoint / WORDS_FILE).read_bytes() == before
+    models = pytest.importorskip("wav2small_demo.models", reason="the demo needs the extra [space]")
+    monkeypatch.setattr(wav2small.inference.predictor.Predictor, "logits", lambda *_: np.array([0.5, -29, 0.5]))
+    with pytest.raises(Wav2SmallError, match="train it further"):
+        models.offer([str(checkpoint)])
+
+
 def test_a_checkpoint_from_the_hub_has_its_words(checkpoint, tmp_path, wav):
     code = """
 import json, sys

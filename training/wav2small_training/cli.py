@@ -26,6 +26,9 @@ def annotate(
     A run that was stopped is continued.
     """
     with require_extra("training"):
+        from .recipe_file import load_recipe
+    load_recipe(recipe, overrides)  # a fault is told at once, before torch is loaded
+    with require_extra("training"):
         from .distillation.annotate import main as run_annotate
     run_annotate(recipe, out, overrides)
 
@@ -42,9 +45,11 @@ def mix(
     Students train from them as often as needed. A run that was stopped is continued.
     """
     with require_extra("training"):
-        from .distillation.mix import main as run_mix
         from .recipe_file import load_mixture
-    typer.echo(run_mix(load_mixture(recipe, overrides), out, clips))
+    settings = load_mixture(recipe, overrides)
+    with require_extra("training"):
+        from .distillation.mix import main as run_mix
+    typer.echo(run_mix(settings, out, clips))
 
 
 @app.command("train-head")
@@ -84,17 +89,18 @@ def distill(
 
     With --publish it is then exported, evaluated and published.
     """
+    if (private or anyway) and not publish_to:
+        raise Wav2SmallError("--private and --anyway are for --publish: give that too")
+    with require_extra("training"):
+        from .recipe_file import load_recipe
+    settings = load_recipe(recipe, overrides)
     with require_extra("training"):
         from .distillation.distill import main as run_distill
-        from .recipe_file import load_recipe
     if not publish_to:
-        if private or anyway:
-            raise Wav2SmallError("--private and --anyway are for --publish: give that too")
         run_distill(recipe, overrides, resume)
         return
     with require_extra("export"):
         from .hub import release
-    settings = load_recipe(recipe, overrides)
     release.check_release(settings, publish_to)
     run_distill(recipe, overrides, resume)
     print_plan(release.release(settings, publish_to, private=private, anyway=anyway))

@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from wav2small.models.errors import Wav2SmallError
+from wav2small.shipped import shipped_folder
 
 from .head_recipe import HeadRecipe
 from .recipe import MixtureRecipe, Recipe
@@ -23,11 +24,12 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     values, lists too, are replaced.
 
     Args:
-        path: of the YAML file.
+        path: of the YAML file, or the name of a recipe of this package.
         overrides: `key=value`, keys with dots and list positions (`corpora.0.weight=2`), values as in YAML.
 
     Raises:
-        Wav2SmallError: for a file that cannot be read, unknown or contradictory keys; it names file, line and key.
+        Wav2SmallError: for a file that cannot be read, unknown or contradictory keys; it names file, line and key of
+            each fault.
     """
     return _load(path, overrides, Recipe)
 
@@ -51,7 +53,7 @@ class Source:
 
 
 def _load(path: Path, overrides: list[str] | None, kind: type[Kind]) -> Kind:
-    sources, values = _read(path, [])
+    sources, values = _read(shipped(path), [])
     changed = {}
     for override in overrides or []:
         key, equals, value = override.partition("=")
@@ -63,12 +65,24 @@ def _load(path: Path, overrides: list[str] | None, kind: type[Kind]) -> Kind:
     try:
         return kind.model_validate({key: value for key, value in values.items() if key not in training})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = next((text for key, text in changed.items() if first["loc"][: len(key)] == key), None)
-        where = where or _place(sources, first["loc"])
-        key = ".".join(str(part) for part in first["loc"])
-        message = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(first["type"], first["msg"])
-        raise Wav2SmallError(f"{where}: {key + ': ' if key else ''}{message.removeprefix('Value error, ')}") from None
+        faults = []
+        for each in error.errors():
+            where = next((text for key, text in changed.items() if each["loc"][: len(key)] == key), None)
+            where = where or _place(sources, each["loc"])
+            key = ".".join(str(part) for part in each["loc"])
+            message = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(each["type"], each["msg"])
+            faults.append(f"{where}: {key + ': ' if key else ''}{message.removeprefix('Value error, ')}")
+        raise Wav2SmallError("; ".join(dict.fromkeys(faults))) from None
+
+
+def shipped(path: Path) -> Path:
+    """The path of a recipe, which may be the name of one that ships with this package: `offline`, `permissive`."""
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    recipes = {each.stem: each for each in sorted(shipped_folder("recipes").glob("*.yaml"))}
+    if path.name not in recipes:
+        raise Wav2SmallError(f"{path}: no such file, and no recipe of this package: {', '.join(recipes)}")
+    return recipes[path.name]
 
 
 def _read(path: Path, above: list[Path]) -> tuple[list[Source], dict[str, Any]]:

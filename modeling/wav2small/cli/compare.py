@@ -13,6 +13,7 @@ from ..inference.compare import Comparison
 from ..models.adv import LABELS
 from ..models.audio import audio_files
 from ..models.errors import Wav2SmallError
+from .command import printable
 from .plot import COLORS, GREY, INK, LIGHT, check_plot
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def pair_files(before: Path, after: Path) -> list[tuple[str, str, str]]:
     if before.is_dir() != after.is_dir():
         raise Wav2SmallError(f"{before} and {after} are a folder and a file: compare two of the same kind")
     if not before.is_dir():
-        return [(before.name, str(before), str(after))]
+        return [(printable(before.name), str(before), str(after))]
     first, second = (
         {str(file.relative_to(folder).with_suffix("")): str(file) for file in audio_files(folder)}
         for folder in (before, after)
@@ -39,7 +40,7 @@ def pair_files(before: Path, after: Path) -> list[tuple[str, str, str]]:
     alone = sorted(first.keys() ^ second.keys())
     if alone:
         raise Wav2SmallError(f"{alone[0]} is in one of {before} and {after} only, and {len(alone) - 1} others are")
-    return [(name, first[name], second[name]) for name in sorted(first)]
+    return [(printable(name), first[name], second[name]) for name in sorted(first)]
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:

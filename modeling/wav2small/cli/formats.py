@@ -3,15 +3,18 @@
 import csv
 import io
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..inference.prediction import Prediction
 from ..models.errors import Wav2SmallError
+from .command import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+NO_PYARROW = "Parquet needs pyarrow: pip install 'wav2small[report]'"
 Format = Literal["table", "json", "csv", "parquet"]
 Row = tuple[str, Prediction]  # (file, prediction)
 COLUMNS = ["file", *Prediction(0, 0, 0, 0, 0, speaker="", text="").as_dict()]
@@ -30,10 +33,30 @@ def columns(rows: list[Row]) -> list[str]:
     return [name for name in COLUMNS if name == "file" or name in known]
 
 
+FORMATS: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "table"}
+
+
 def guess_format(path: Path) -> Format:
-    """The format of an output file by its suffix; a table for any other suffix."""
-    formats: dict[str, Format] = {".json": "json", ".csv": "csv", ".parquet": "parquet"}
-    return formats.get(path.suffix.lower(), "table")
+    """The format of an output file by its suffix.
+
+    Raises:
+        Wav2SmallError: for another suffix.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise Wav2SmallError(f"{path}: predictions are saved as one of {', '.join(FORMATS)}, or name a --format")
+    return FORMATS[path.suffix.lower()]
+
+
+def check_format(kind: Format, output: Path | None) -> None:
+    """Make sure that rows can be written in a format, before they are predicted.
+
+    Raises:
+        Wav2SmallError: for Parquet on a terminal, or without pyarrow.
+    """
+    if kind == "parquet" and output is None:
+        raise Wav2SmallError("Parquet cannot be printed on a terminal: name a file with --output")
+    if kind == "parquet" and find_spec("pyarrow") is None:
+        raise Wav2SmallError(NO_PYARROW)
 
 
 def format_rows(rows: list[Row], kind: Format, width: int | None = None) -> bytes:
@@ -87,14 +110,17 @@ def rows_table(rows: list[Row]) -> "Table":
         who = [row.speaker or ""] if "speaker" in known else []
         said = [row.text or ""] if "text" in known else []
         cells = [file, *who, f"{row.start:.1f}-{row.end:.1f}", *numbers, word, *said]
-        result.add_row(*map(escape, cells), style=None if row.spoken else "dim")
+        result.add_row(*(escape(printable(cell)) for cell in cells), style=None if row.spoken else "dim")
     return result
 
 
 def _record(row: Row) -> dict[str, Any]:
     file, prediction = row
-    values = {name: round(x, 6) if isinstance(x, float) else x for name, x in prediction.as_dict().items()}
-    return {"file": file, **values}
+    values: dict[str, Any] = {"file": file}
+    for name, value in prediction.as_dict().items():
+        plain = printable(value) if isinstance(value, str) else value
+        values[name] = round(plain, 6) if isinstance(plain, float) else plain
+    return values
 
 
 def _parquet(rows: list[Row]) -> bytes:
@@ -102,7 +128,7 @@ def _parquet(rows: list[Row]) -> bytes:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        raise Wav2SmallError("Parquet needs pyarrow: pip install 'wav2small[report]'") from error
+        raise Wav2SmallError(NO_PYARROW) from error
     sink = io.BytesIO()
     # with types: a column of nothing has none of its own
     texts, flags = ("file", "word", "speaker", "text"), ("uncertain",)

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..models.errors import Wav2SmallError
-from .command import print_error, require_extra, run_command
+from .command import print_error, printable, require_extra, run_command
 from .notice import LAW, NOTICE
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .formats import Format, Row
 
 MODEL_HELP = "Folder, name of a bundled checkpoint, or Hub id; default: the default one of `wav2small models`."
+MAX_THREADS = 8  # by default: ten minutes in one pass take some 1.5 GB
 PROGRESS_FILES = 10  # with fewer files no progress bar is shown, unless each gets a timeline
 
 
@@ -104,8 +105,8 @@ def predict(
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")] = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="Predict each window of a recording.")] = False,
-    window: Annotated[float, typer.Option(help="Seconds in a window of the timeline.")] = 5.0,
-    hop: Annotated[float, typer.Option(help="Seconds from one window to the next.")] = 1.0,
+    window: Annotated[float | None, typer.Option(help="Seconds in a window of the timeline; default: 5.")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default: 1.")] = None,
     segments: Annotated[
         Path | None, typer.Option(help="Predict each turn of one recording: .srt, .vtt, .rttm, .json or .TextGrid.")
     ] = None,
@@ -114,17 +115,27 @@ def predict(
         Literal["mix", "split"], typer.Option(help="Mix the channels, or take each for a speaker of its own.")
     ] = "mix",
     plot: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Files predicted at the same time.")] = os.cpu_count() or 1,
+    threads: Annotated[int, typer.Option(min=1, help="Files predicted at the same time; each needs memory.")] = min(
+        MAX_THREADS, os.cpu_count() or 1
+    ),
 ) -> None:
     """Predict arousal, dominance and valence of recordings."""
+    from ..atomic import check_place
     from ..inference.predictor import load
     from ..inference.segments import read_segments
     from . import formats
     from .sources import Way, predict_source
 
     kind = format or (formats.guess_format(output) if output else "table")
-    if kind == "parquet" and output is None:
-        raise Wav2SmallError("Parquet cannot be printed on a terminal: name a file with --output")
+    formats.check_format(kind, output)
+    if plot:
+        from .plot import check_plot
+
+        check_plot(plot)
+    for file_to_write in filter(None, (output, plot)):
+        check_place(file_to_write)
+    if not timeline and (window or hop):
+        raise Wav2SmallError("--window and --hop are those of a timeline: add --timeline, or leave them out")
     files = expand_paths(paths)
     if segments and len(files) > 1:
         raise Wav2SmallError(f"{segments} belongs to one recording: name one, not {len(files)}")
@@ -132,7 +143,8 @@ def predict(
         raise Wav2SmallError("--timeline, --turns and --segments are three ways to cut a recording: choose one")
     if segments and channels == "split":
         raise Wav2SmallError("--segments says who speaks: it does not go with --channels split")
-    way: Way = read_segments(segments) if segments else "turns" if turns else (window, hop) if timeline else "whole"
+    windows = window or 5.0, hop or 1.0
+    way: Way = read_segments(segments) if segments else "turns" if turns else windows if timeline else "whole"
     long = way != "whole"
     predictor = load(model, dtype=dtype)
 
@@ -150,7 +162,7 @@ def predict(
         if isinstance(result, Wav2SmallError):
             errors.append(result)
         else:
-            rows += [(file, prediction) for prediction in result]
+            rows += [(printable(file), prediction) for prediction in result]
     if rows:
         write_rows(rows, kind, output)
     if rows and plot:
@@ -171,7 +183,7 @@ def expand_paths(paths: list[str]) -> list[str]:
 
     files: list[str] = []
     for path in paths:
-        files += map(str, audio_files(path)) if path != "-" and Path(path).is_dir() else [path]
+        files += map(str, audio_files(path)) if path != "-" and os.path.isdir(path) else [path]  # noqa: PTH112 long names
     return files
 
 
@@ -184,8 +196,8 @@ def map_files(function: Callable[[str], Any], files: list[str], threads: int, pr
         threads: calls at the same time.
         progress: show a progress bar, if stderr is a terminal.
     """
-    pool = ThreadPoolExecutor(threads)
-    results: Any = pool.map(function, files)
+    pool = ThreadPoolExecutor(threads) if min(threads, len(files)) > 1 else None
+    results: Any = pool.map(function, files) if pool else map(function, files)
     if progress and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track
@@ -193,8 +205,14 @@ def map_files(function: Callable[[str], Any], files: list[str], threads: int, pr
         results = track(results, "predicting", total=len(files), console=Console(stderr=True), transient=True)
     try:
         yield from results
+    except KeyboardInterrupt:
+        if pool is None:
+            raise
+        print_error("stopped")
+        os._exit(130)  # the other threads would be waited for
     finally:
-        pool.shutdown(cancel_futures=True)
+        if pool:
+            pool.shutdown(cancel_futures=True)
 
 
 def write_rows(rows: "list[Row]", kind: "Format", output: Path | None) -> None:

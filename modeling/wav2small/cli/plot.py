@@ -67,7 +67,7 @@ def draw_plot(rows: list[Row], path: Path, words: AffectWords | None = None) -> 
     recordings: dict[str, list[Prediction]] = {}
     for file, prediction in rows:
         recordings.setdefault(file, []).append(prediction)
-    names = short_names(list(recordings))
+    names = [name.replace("$", r"\$") for name in short_names(list(recordings))]  # it begins a formula
     means = np.stack([_mean(windows) for windows in recordings.values()])
     spoken = ~np.isnan(means[:, 0])
     strips = len(rows) > len(names) <= MAX_STRIPS

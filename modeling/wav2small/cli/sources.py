@@ -1,10 +1,10 @@
 """One recording -> rows, in the way that the options of `wav2small predict` ask for."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 from ..inference.prediction import Prediction
@@ -47,7 +47,7 @@ def predict_source(predictor: Predictor, source: Any, way: Way, split: bool, sho
 @contextmanager
 def watched(source: Any, show: bool) -> Iterator[Any]:
     """A file, whose reading moves a progress bar; any other source as it is."""
-    if not (show and sys.stderr.isatty() and isinstance(source, str) and Path(source).is_file()):
+    if not (show and sys.stderr.isatty() and isinstance(source, str) and os.path.isfile(source)):  # noqa: PTH113 long
         yield source
         return
     from rich.console import Console

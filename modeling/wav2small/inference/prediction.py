@@ -11,7 +11,22 @@ from ..models.errors import Wav2SmallError
 from .intervals import COVERAGE, Errors, tails
 from .words import NO_SPEECH, SILENCE, word_sentence
 
+LOWEST, HIGHEST = -0.5, 1.5  # of the mean predictions of a network that learned something
 CERTAIN_SECONDS = 0.5  # of speech; with less of it a prediction is uncertain
+
+
+def check_range(values: np.ndarray, name: str) -> None:
+    """Refuse predictions (..., 3) for ordinary speech that are far outside 0 to 1: of a network that is not trained.
+
+    Raises:
+        Wav2SmallError: if their means are outside.
+
+    >>> check_range(np.array([0.5, 0.4, 0.6]), "mine")
+    """
+    means = np.asarray(values).reshape(-1, 3).mean(axis=0)
+    if not ((means > LOWEST) & (means < HIGHEST)).all():
+        told = ", ".join(f"{mean:.2f}" for mean in means)
+        raise Wav2SmallError(f"{name} predicts {told} for ordinary speech, and 0 to 1 is usual: train it further")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,9 @@ class Predictor:
         config_file, model_file = folder / "config.json", folder / ONNX_FILES[dtype]
         for file in (config_file, model_file):
             if not file.is_file():
-                raise Wav2SmallError(f"{folder} has no {file.relative_to(folder)}: it is not a complete checkpoint")
+                weights = file is model_file and (folder / "model.safetensors").is_file()
+                remedy = "`wav2small export` writes it" if weights else "it is not a complete checkpoint"
+                raise Wav2SmallError(f"{folder} has no {file.relative_to(folder)}: {remedy}")
         self.sampling_rate, self.max_seconds = read_config(config_file)
         self.words = words.AffectWords.read(folder)
         self.intervals = Intervals.read(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wav2small.inference.prediction import Prediction
+from wav2small.inference.prediction import Prediction, check_range
 from wav2small.inference.predictor import Predictor, load
 from wav2small.inference.words import REGIONS, AffectWords
 from wav2small.models.errors import Wav2SmallError
@@ -76,6 +76,7 @@ def calibrate(checkpoint: Path, ordinary: list[Path], others: list[Path], rated:
             raise Wav2SmallError(
                 f"{each.folder} holds {len(each.predictions)} clips with speech: at least {FEWEST} are needed"
             )
+        check_range(np.stack([one.as_array() for one in each.predictions]), str(checkpoint))
     tried = [predict_folder(predictor, folder) for folder in others]
     words = measure_thresholds(references)
     words.write(checkpoint)

@@ -97,8 +97,10 @@ def evaluate(
         "conditions": {condition.name: condition.note for condition in tested},
     }
     settings = json.loads(json.dumps(settings))  # tuples as lists, as they come back from the file
-    open_run(out / "evaluation.json", json.dumps(settings, indent=1) + "\n")
     predictions, fit = out / "predictions.jsonl", out / "loudness.jsonl"
+    if not predictions.is_file() and not part_of(predictions).is_file():  # an earlier start failed at once
+        (out / "evaluation.json").unlink(missing_ok=True)
+    open_run(out / "evaluation.json", json.dumps(settings, indent=1) + "\n")
     if not predictions.is_file():
         reader = target.of(corpus)
         part = None if isinstance(target, Teacher) else training_part(corpus)
@@ -252,7 +254,7 @@ def predict(
         path: of the file.
         word: reader of the emotion word of a clip, where the data have some.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     done, last = drop_incomplete(part, len(models) * len(tested))
     rows = open_rows(corpus)
     rows = iter(rows.skip(done - 1) if done else rows)
@@ -264,6 +266,11 @@ def predict(
             append(part, predict_clip(row, models, corpus, target, tested, columns, word))
             bar.advance(task)
     part.replace(path)
+
+
+def part_of(path: Path) -> Path:
+    """Where the lines of a file are collected."""
+    return path.with_name(f"{path.name}.part")
 
 
 def predict_clip(

@@ -10,6 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..metrics import ccc
+from ..progress import tracked
 from .onnx_graph import tidy
 from .parity import run_onnx
 from .rounding import adapt, can_adapt, input_moments
@@ -69,10 +70,10 @@ def choose_four_bits(model: onnx.ModelProto, clips: Sequence[np.ndarray], eight:
         return 1 - float(ccc(got + (expected - got).mean(axis=0), expected).min())
 
     chosen, candidates = eight, adapt_all(model, clips, bits=4)
-    cost = {name: disagreement(chosen | {name: one}) / one.codes.size for name, one in candidates.items()}
-    for name in sorted(
-        cost, key=cost.__getitem__
-    ):  # the weight that costs least agreement for each byte saved comes first
+    each = tracked(list(candidates.items()), "what each weight costs")
+    cost = {name: disagreement(chosen | {name: one}) / one.codes.size for name, one in each}
+    # the weight that costs least agreement for each byte saved comes first
+    for name in tracked(sorted(cost, key=cost.__getitem__), "choosing weights"):
         trial = chosen | {name: candidates[name]}
         if disagreement(trial) <= 1 - LEAST_AGREEMENT:
             chosen = trial
@@ -116,7 +117,7 @@ def adapt_all(model: onnx.ModelProto, clips: Sequence[np.ndarray], bits: int) ->
     """Code all weights that can be rounded adaptively, by their names."""
     adaptable = [weight for weight in weights(model) if can_adapt(weight)]
     inputs = input_moments(model, adaptable, clips)
-    return {weight.name: adapt(weight, inputs[weight.name], bits) for weight in adaptable}
+    return {weight.name: adapt(weight, inputs[weight.name], bits) for weight in tracked(adaptable, f"{bits} bits")}
 
 
 def with_codes(model: onnx.ModelProto, coded: dict[str, Coded]) -> onnx.ModelProto:

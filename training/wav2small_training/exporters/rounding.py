@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 from onnx import helper
 
+from ..progress import tracked
 from .weights import Coded, Weight, largest_code
 
 DAMPING = 0.01  # share of the mean square of the inputs, added to each, so that the inverse is stable
@@ -51,7 +52,7 @@ def input_moments(
     tapped.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in taps)
     session = onnxruntime.InferenceSession(tapped.SerializeToString(), providers=["CPUExecutionProvider"])
     sums: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(()))
-    for clip in clips:
+    for clip in tracked(clips, "measuring speech"):
         values = dict(zip(taps, session.run(taps, {"input_values": clip[None]}), strict=True))
         for weight in weights:
             inputs = input_rows(weight, values[weight.node.input[0]])

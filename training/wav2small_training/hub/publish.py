@@ -129,6 +129,7 @@ def copy_space(folder: Path | None, out: Path) -> None:
     """Copy a Space into an empty folder; `None` stands for that of this package, whose page is installed beside it."""
     parts = {folder: out} if folder else {shipped_folder("space"): out, shipped_folder(DEMO): out / DEMO}
     for part, place in parts.items():
+        validate.refuse_links(part)
         shutil.copytree(part, place, ignore=shutil.ignore_patterns("__pycache__", ".*"), dirs_exist_ok=True)
 
 

@@ -46,6 +46,7 @@ SECRETS = {
     "a token of Slack": r"\bxox[abprs]-[\w-]{10,}",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
 }
+SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|_KEY", re.IGNORECASE)  # of an environment variable
 # runs in a process in which our package cannot be imported and nothing can be downloaded
 LOAD = """
 import sys
@@ -74,14 +75,28 @@ def stage(folder: Path, out: Path) -> None:
         raise Wav2SmallError(f"{folder} is not a folder")
     check_files(folder, NEEDED)
     code = remote_code(folder)
+    refuse_links(folder)
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
         if path.name in NOT_PUBLISHED or path.parts[-2] == "__pycache__":
             continue
+        if any(part.startswith(".") for part in path.relative_to(folder).parent.parts):
+            continue  # a hidden folder, such as what is left of a file whose process was killed
         if name not in code and not CHECKPOINT_FILE.fullmatch(name):
             raise Wav2SmallError(f"{path} does not belong to a checkpoint: move it away")
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / name)
+
+
+def refuse_links(folder: Path) -> None:
+    """Make sure that a folder holds its files itself: a link may lead to any file of this machine.
+
+    Raises:
+        Wav2SmallError: if it holds a link.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise Wav2SmallError(f"{path} is a link: put the file itself there")
 
 
 def check_files(folder: Path, needed: dict[str, str]) -> None:
@@ -215,7 +230,9 @@ def load_in_clean_process(folder: Path, batches: list[np.ndarray]) -> dict[str, 
     """Load a folder with remote code in a process without our package; returns its predictions for the batches."""
     with tempfile.TemporaryDirectory() as place:
         np.savez(Path(place) / "clips.npz", *batches)
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(place) / "modules")}
+        known = {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)}
+        own = {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(place) / "modules"), "HF_HOME": place}
+        environment = known | own
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", LOAD, str(folder), str(Path(place) / "clips.npz")],
             capture_output=True, text=True, env=environment, cwd=place,
