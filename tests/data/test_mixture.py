@@ -1,7 +1,7 @@
 """The stream of training clips: endless, shuffled, shared without overlap or loss, and resumed exactly."""
 
 import json
-from functools import partial
+from collections import Counter
 from itertools import islice
 
 import numpy as np
@@ -10,12 +10,14 @@ import torch
 from conftest import RATE, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchdata.stateful_dataloader import StatefulDataLoader
+from pyarrow import Table, parquet
 
 from wav2small import Wav2SmallError
-from wav2small_training.data import mixture as module
 from wav2small_training.data.augment import Augment
+from wav2small_training.data.batches import MixedBatches
+from wav2small_training.data.corpora import open_rows, waveform
 from wav2small_training.data.mixture import Mixture, Shuffled, collate
+from wav2small_training.data.units import Units
 from wav2small_training.recipe import Augmentation, Corpus
 
 
@@ -29,57 +31,71 @@ def corpus(folder, weight=1.0) -> Corpus:
     return Corpus(source=str(folder), licence="CC0-1.0", weight=weight)
 
 
-@pytest.fixture
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(module, "BLOCK", 4)  # several blocks an epoch
+def epochs(source: Shuffled, rows: int) -> list[tuple[int, str]]:
+    return [(source.epoch, row["id"]) for row in islice(source, rows)]
 
 
-@pytest.mark.parametrize("consumers", [1, 2, 3, 5])
-def test_consumers_share_each_epoch_without_overlap_or_loss(folders, consumers, small_blocks):
+@pytest.mark.parametrize("consumers", [1, 2, 3, 5, 40])
+def test_consumers_share_each_epoch_without_overlap_or_loss(folders, consumers):
+    """Also where there are more consumers than clips: 23."""
     seen = []
     for consumer in range(consumers):
-        source = Shuffled(corpus(folders[0]), 7, consumer, consumers)
-        names = []
-        for row in source:
-            if source.state_dict()["epoch"]:
-                break
-            names.append(row["id"])
-        assert len(set(names)) == len(names)
-        seen += names
-    assert sorted(seen) == [f"{i:03}.flac" for i in range(23)]
+        seen += epochs(Shuffled(Units(corpus(folders[0])), 7, consumer, consumers), 60)
+    whole = [Counter(name for epoch, name in seen if epoch == number) for number in range(3)]
+    assert whole[:2] == [Counter({f"{i:03}.flac": 1 for i in range(23)})] * 2
+    assert max(whole[2].values(), default=1) == 1
 
 
-def test_epochs_and_seeds_differ_in_order(folders, small_blocks):
+def test_epochs_and_seeds_differ_in_order(folders):
     orders = {}
     for seed in (1, 2):
-        names = [row["id"] for row in islice(Shuffled(corpus(folders[0]), seed, 0, 1), 46)]
+        names = [row["id"] for row in islice(Shuffled(Units(corpus(folders[0])), seed), 46)]
         orders[seed] = names[:23], names[23:]
         assert set(names[:23]) == set(names[23:])
     assert len({tuple(order) for pair in orders.values() for order in pair}) == 4
 
 
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Three Parquet files in row groups of 5, 40 speakers one after another, as LibriSpeech has them."""
+    place = tmp_path_factory.mktemp("shards")
+    for shard in range(3):
+        rows = [
+            {"audio": {"bytes": b"", "path": f"{i}"}, "id": i, "speaker": i // 10}
+            for i in range(shard * 200, shard * 200 + 200)
+        ]
+        parquet.write_table(Table.from_pylist(rows), place / f"{shard}.parquet", row_group_size=5)
+    return Corpus(source=f"{place}/*.parquet", licence="CC0-1.0", id="speaker")
+
+
 @settings(deadline=None, max_examples=10)
-@given(taken=st.integers(0, 40), seed=st.integers(0, 1000))
-def test_a_stream_goes_on_exactly_from_any_position(folders, taken, seed):
-    module.BLOCK, before = 4, module.BLOCK
-    try:
-        source = Shuffled(corpus(folders[0]), seed, 1, 2)
-        stream = iter(source)
-        for _ in range(taken):
-            next(stream)
-        state = source.state_dict()
-        expected = [next(stream)["id"] for _ in range(15)]
-        other = Shuffled(corpus(folders[0]), seed, 1, 2)
-        other.load_state_dict(state)
-        assert [row["id"] for row in islice(other, 15)] == expected
-    finally:
-        module.BLOCK = before
+@given(taken=st.integers(0, 700), seed=st.integers(0, 1000))
+def test_a_stream_goes_on_exactly_from_any_position(shards, taken, seed):
+    units = Units(shards)
+    source = Shuffled(units, seed, 1, 2, 8)
+    stream = iter(source)
+    for _ in range(taken):
+        next(stream)
+    state = json.loads(json.dumps(source.state_dict()))
+    expected = [next(stream)["id"] for _ in range(15)]
+    other = Shuffled(units, seed, 1, 2, 8)
+    other.load_state_dict(state)
+    assert [row["id"] for row in islice(other, 15)] == expected
 
 
-def loader(folders, workers: int, augment: bool = True) -> StatefulDataLoader:
+@pytest.mark.parametrize("workers", [1, 4, 8])
+def test_a_batch_mixes_speakers_of_a_corpus_that_is_ordered_by_speaker(shards, workers):
+    units = Units(shards)
+    sources = [iter(Shuffled(units, 3, i, workers, max(8, 64 // workers))) for i in range(workers)]
+    for _ in range(5):
+        batch = [row["speaker"] for source in sources for row in islice(source, 64 // workers)]
+        assert len(set(batch)) >= 35, "of 60 speakers; a random order has 39"
+
+
+def loader(folders, workers: int, augment: bool = True) -> MixedBatches:
     change = Augment(Augmentation(mix=0.5, level=0.5, clipping=0.3)) if augment else None
     stream = Mixture([corpus(folders[0]), corpus(folders[1], 2.0)], 3, (0.5, 0.5), change)
-    return StatefulDataLoader(stream, 6, collate_fn=partial(collate, samples=8000), num_workers=workers)
+    return MixedBatches(stream, 6, 8000, workers)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -132,6 +148,36 @@ def test_crops_are_drawn_from_their_whole_range(folders):
     assert np.mean(np.array(lengths) < 0.45) == pytest.approx(0.5, abs=0.12)
 
 
+def test_a_clip_that_is_too_short_for_its_crop_is_repeated_or_joined_by_those_that_follow(folders):
+    whole = {row["id"]: waveform(row, corpus(folders[0])) for row in open_rows(corpus(folders[0]))}
+    made = {
+        kind: next(iter(Mixture([corpus(folders[0])], 0, (3.0, 3.0), short_clips=kind)))
+        for kind in ("pad", "repeat", "join")
+    }
+    first = whole[made["pad"]["id"]]
+    np.testing.assert_array_equal(made["pad"]["recordings"][0], first)
+    np.testing.assert_array_equal(made["repeat"]["recordings"][0], np.resize(first, 48000))
+    joined = made["join"]["recordings"][0]
+    assert len(joined) == 48000
+    pieces = [
+        name
+        for name, samples in whole.items()
+        if any(np.array_equal(samples[:4000], joined[i : i + 4000]) for i in range(44000) if joined[i] == samples[0])
+    ]
+    assert len(pieces) >= 2, "neighbours follow one another"
+
+
+def test_what_is_mixed_in_comes_from_corpora_of_its_own(folders):
+    change = Augment(
+        Augmentation(mix=1, mix_snr_db=(0, 0), mix_corpora=[corpus(folders[1]).model_copy(update={"speech": False})])
+    )
+    stream = Mixture([corpus(folders[0])], 0, (0.5, 0.5), change)
+    clips = list(islice(stream, 40))
+    assert {clip["source"] for clip in clips} == {str(folders[0])}
+    taken = sum(slot[1] for slot in stream.state_dict()["sources"][1]["slots"])
+    assert taken or stream.state_dict()["sources"][1]["next"] > 11
+
+
 def test_bad_items_are_skipped_and_counted(folders):
     stream = Mixture([corpus(folders[2])], 0, (0.5, 0.5), max_bad_share=0.9)
     clips = list(islice(stream, 40))
@@ -155,7 +201,7 @@ def test_a_clip_with_teacher_labels_is_cropped_to_a_labelled_window(folders):
         return [(0.25, np.array([0.1, 0.2, 0.3], np.float32))]
 
     (clip,) = islice(Mixture([corpus(folders[0])], 0, (0.5, 0.5), teacher_labels=windows), 1)
-    whole = {row["id"]: row for row in module.open_rows(corpus(folders[0]))}[clip["id"]]
-    samples = module.waveform(whole, corpus(folders[0]))
+    whole = {row["id"]: row for row in open_rows(corpus(folders[0]))}[clip["id"]]
+    samples = waveform(whole, corpus(folders[0]))
     np.testing.assert_array_equal(clip["recordings"][0], samples[4000:12000])
     np.testing.assert_array_equal(clip["target"], np.array([0.1, 0.2, 0.3], np.float32))

@@ -1,12 +1,16 @@
 """Distillation makes a student that predicts what its teacher predicts, and survives what happens to long runs."""
 
 import json
+import os
+import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from conftest import Payload, write_card, write_corpus, write_labelled
 from processes import Running, command
 from reference import wav2small as reference
@@ -19,6 +23,7 @@ from wav2small.testing import write_dawn_checkpoint
 from wav2small_training.data.corpora import label, open_rows, waveform
 from wav2small_training.distillation.annotate import annotate
 from wav2small_training.distillation.distill import distill
+from wav2small_training.distillation.save_clock import SaveClock
 from wav2small_training.metrics import ccc
 from wav2small_training.recipe import Recipe
 from wav2small_training.recipe_file import load_recipe
@@ -101,7 +106,7 @@ def labelled(place: Path, name: str, **more) -> Recipe:
     entry = {"source": str(place / "labelled"), "licence": "CC0-1.0", "labels": ("arousal", "dominance", "valence")}
     held = [entry | {"where": {"split": "validation"}}, entry | {"labels": "emotion", "agreement": "agreed"}]
     values = {"teacher": None, "corpora": [entry], "augmentation": {"level": 0.5}}
-    values |= {"validation": {"corpora": held, "clips": 15, "every": 2}}
+    values |= {"validation": {"corpora": held, "clips": 40, "every": 2}}
     return recipe(place, name, **(values | more))
 
 
@@ -112,7 +117,7 @@ def test_the_best_student_of_labels_is_the_one_that_is_best_on_its_worst_corpus(
     student = Wav2SmallForAudioClassification.from_pretrained(Path(mine.output) / "last").eval()
     scores = []
     for corpus in mine.validation.corpora:
-        found = list(open_rows(corpus))[:8]  # half of 15, rounded up
+        found = list(open_rows(corpus))
         with torch.no_grad():
             heard = [torch.from_numpy(waveform(row, corpus)[:8000])[None] for row in found]
             answers = torch.cat([student(clip).logits for clip in heard]).numpy()
@@ -256,8 +261,43 @@ def test_a_taken_folder_a_missing_state_and_another_recipe_are_refused(place):
     distill(mine)
     with pytest.raises(Wav2SmallError, match="holds a run already"):
         distill(mine)
-    with pytest.raises(Wav2SmallError, match="was started with another steps"):
-        distill(recipe(place, "taken", steps=3), resume=True)
+    with pytest.raises(Wav2SmallError, match="was started with another batch"):
+        distill(recipe(place, "taken", steps=2, batch=4), resume=True)
+
+
+def test_a_run_goes_on_with_more_steps_and_other_workers(place):
+    distill(recipe(place, "longer", steps=2, workers=0))
+    state = distill(recipe(place, "longer", steps=4, workers=2), resume=True)
+    assert state.step == 4 and [entry["step"] for entry in state.history] == [0, 2, 3, 4]
+    assert load_recipe(place / "longer" / "recipe.yaml").steps == 4
+
+
+def test_a_run_does_not_go_on_with_other_processes(place):
+    distill(recipe(place, "alone", steps=2))
+    running = start(recipe(place, "alone", steps=4), "--resume", processes=2)
+    assert set(running.exit_codes()) == {1}
+    assert "was started with 1 processes, not 2: go on with as many" in running.stderr
+
+
+def test_asked_to_end_it_saves_its_state_and_goes_on_bit_for_bit(place):
+    whole, asked = recipe(place, "unasked", save_every=100), recipe(place, "asked", save_every=100)
+    distill(whole)
+    running = start(asked)
+    while not (Path(asked.output) / "history.json").is_file():
+        time.sleep(0.01)
+    os.kill(running.processes[0].pid, signal.SIGTERM)
+    assert running.exit_codes() == [143]
+    assert "is saved: go on with --resume" in running.stderr and "Traceback" not in running.stderr
+    start(asked, "--resume").finish()
+    expected = student(whole)
+    assert all(torch.equal(value, expected[key]) for key, value in student(asked).items())
+
+
+def test_the_state_is_saved_by_time_too():
+    clocks = [SaveClock(100, minutes, Accelerator(cpu=True)) for minutes in (1e-9, 60)]
+    assert [clock.due(1, False) for clock in clocks] == [(False, True), (False, False)]
+    assert [clock.due(100, False) for clock in clocks] == [(False, True), (False, True)]
+    assert clocks[1].due(1, True) == (True, True)
 
 
 def test_a_teacher_that_cannot_be_found_is_one_line_and_exit_code_1(place):

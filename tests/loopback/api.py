@@ -37,6 +37,10 @@ class Api(Connection):
             raise HttpError(403, f'You don\'t have the rights to write under the namespace "{namespace}"')
         return self.user
 
+    @route("GET", "/bytes-sent")
+    def bytes_sent(self):
+        return self.hub.bytes_sent
+
     @route("GET", "/api/whoami-v2")
     def whoami(self):
         if not self.user:

@@ -122,6 +122,7 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(content[: len(content) // 2])
             self.wfile.flush()
             return self.break_off(self.fault)
+        self.hub.bytes_sent += len(content)
         self.wfile.write(content)
 
     def break_off(self, fault: Fault) -> None:

@@ -36,6 +36,7 @@ class LoopbackHub(Store):
         page: entries on a page of a listing.
         part: bytes of a part of an LFS upload; larger files come in parts.
         requests: ("PUT /lfs/…", status) of each request that was answered.
+        bytes_sent: bodies of all answers, together.
     """
 
     def __init__(self):
@@ -43,6 +44,7 @@ class LoopbackHub(Store):
         self.page, self.part = 1000, 1 << 30
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, int]] = []
+        self.bytes_sent = 0
 
     def __enter__(self) -> "LoopbackHub":
         handler = type("BoundApi", (Api,), {"hub": self})

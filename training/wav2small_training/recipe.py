@@ -146,6 +146,7 @@ class Augmentation(Entry):
         join: a second clip of the mixture follows the first part of the clip.
         mix: a second clip of the mixture is added (as in the paper), at a ratio from `mix_snr_db`.
         mix_snr_db: lowest and highest level of the first clip above the second, in dB.
+        mix_corpora: where the second clip of `mix` comes from; default: the corpora of the mixture.
         teacher_input: what the teacher labels: the `"recording"`, with all changes (as in the paper), or the `"clean"`
             clip, before the changes of a recording.
         recordings: how many recordings of each labelled clip `wav2small mix` renders, since the teacher is the slow
@@ -165,12 +166,15 @@ class Augmentation(Entry):
         level_db: lowest and highest gain, in dB.
     """
 
+    later = frozenset({"mix_corpora"})
+
     voice: Voice = Voice()
     speed: Share = 0.0
     speed_range: tuple[Positive, Positive] = (0.84, 1.19)
     join: Share = 0.0
     mix: Share = 0.0
     mix_snr_db: tuple[float, float] = (0.0, 20.0)
+    mix_corpora: list[Corpus] = []
     teacher_input: Literal["recording", "clean"] = "recording"
     recordings: Count = 1
     unchanged: Share = 0.0
@@ -248,6 +252,18 @@ class Loss(Entry):
     speech: NotNegative = 0.3
 
 
+class Cache(Entry):
+    """Where Parquet files of the Hub are kept, so that later epochs read the disk.
+
+    Attributes:
+        folder: on the disk of each machine.
+        gigabytes: at most; what was not read for longest makes room.
+    """
+
+    folder: str
+    gigabytes: Positive = 100.0
+
+
 class Validation(Entry):
     """Clips that are not trained on, scored while training; the best student is best on its worst corpus.
 
@@ -279,14 +295,18 @@ class MixtureRecipe(Entry):
             stands for the mean of its members. Its predictions are the targets, unclipped.
         teacher_labels: folder that `wav2small annotate` wrote; its labels are used instead of running the teacher.
         augmentation: random changes of the clips.
-        crop_seconds: length of a training clip, or the range that each clip's length is drawn from; shorter audio is
-            padded and masked.
+        crop_seconds: length of a training clip, or the range that each clip's length is drawn from.
+        short_clips: what becomes of a clip that is shorter than its crop: `pad` (and mask), `repeat` it, or `join` the
+            clips that follow it in its corpus, which needs a teacher.
         seed: of order, crops, augmentation and the student's random weights.
         workers: processes a process of the training uses to decode and augment; 0 for none.
+        cache: where what was fetched from the Hub is kept.
         max_bad_share: share of unreadable items above which the training stops.
         precision: of the forward passes of student and teacher, on any device: fp32, fp16 or bf16. A resolved
             recipe says "no" for fp32, as accelerate does.
     """
+
+    later = frozenset({"cache", "short_clips"})
 
     name: str
     corpora: Annotated[list[Corpus], Field(min_length=1)]
@@ -294,8 +314,10 @@ class MixtureRecipe(Entry):
     teacher_labels: str | None = None
     augmentation: Augmentation = Augmentation()
     crop_seconds: Seconds | tuple[Seconds, Seconds] = 5.0
+    short_clips: Literal["pad", "repeat", "join"] = "pad"
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1
+    cache: Cache | None = None
     max_bad_share: Share = 0.05
     precision: Annotated[Literal["no", "fp16", "bf16"], BeforeValidator(as_accelerate_spells)] = "no"
 
@@ -323,6 +345,10 @@ class MixtureRecipe(Entry):
             raise ValueError("give one of: teacher, teacher_labels, or the labels of each corpus")
         if self.teacher is None and self.augmentation.needs_teacher:
             raise ValueError("the labels are those of single clips: augmentation.mix and .join need a teacher")
+        if self.teacher is None and self.short_clips == "join":
+            raise ValueError("the labels are those of single clips: short_clips: join needs a teacher")
+        if self.teacher_labels and self.short_clips != "pad":
+            raise ValueError("teacher labels are those of clips as they are: short_clips must be pad")
         return self
 
 
@@ -340,8 +366,11 @@ class Recipe(MixtureRecipe):
             the plane were evenly filled. Only for rendered mixtures, whose labels are known.
         trackers: of accelerate, such as "tensorboard".
         save_every: steps from one saved state to the next.
+        save_minutes: minutes after which the state is saved, too.
         output: folder of the run.
     """
+
+    later = MixtureRecipe.later | {"save_minutes"}
 
     student: Student = Student()
     optimizer: Optimizer = Optimizer()
@@ -352,6 +381,7 @@ class Recipe(MixtureRecipe):
     balance: Share = 0.0
     trackers: list[str] = []
     save_every: Count = 500
+    save_minutes: Positive = 10.0
     output: str
 
     @property

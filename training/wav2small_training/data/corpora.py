@@ -41,7 +41,7 @@ def open_rows(corpus: Corpus) -> datasets.IterableDataset:
     """
     source = corpus.source
     if Path(source).is_dir():
-        listed = _folder(Path(source), corpus)
+        listed = folder_rows(Path(source), corpus)
         return datasets.Dataset.from_list(listed).to_iterable_dataset(num_shards=min(SHARDS, len(listed)))
     if source.endswith(".parquet"):
         rows = undecoded(
@@ -54,7 +54,7 @@ def open_rows(corpus: Corpus) -> datasets.IterableDataset:
     else:
         rows = _hub(corpus)
     for column, value in corpus.where.items():
-        rows = rows.filter(lambda row, column=column, value=value: str(_cell(row, column, source)) == value)
+        rows = rows.filter(lambda row, column=column, value=value: str(cell(row, column, source)) == value)
     return rows
 
 
@@ -66,7 +66,7 @@ def is_local(corpus: Corpus) -> bool:
 def clip_count(corpus: Corpus) -> int | None:
     """Count the clips of a corpus where that costs nothing: a folder, Parquet files, a split that the Hub describes."""
     if Path(corpus.source).is_dir():
-        return len(_folder(Path(corpus.source), corpus))
+        return len(folder_rows(Path(corpus.source), corpus))
     if corpus.where or corpus.source.endswith(".tar"):
         return None
     if corpus.source.endswith(".parquet"):
@@ -78,7 +78,7 @@ def clip_count(corpus: Corpus) -> int | None:
 def row_id(row: dict[str, Any], corpus: Corpus) -> str:
     """Name one clip within its corpus: the column of the recipe, or the path of its audio."""
     if corpus.id:
-        return str(_cell(row, corpus.id, corpus.source))
+        return str(cell(row, corpus.id, corpus.source))
     name = row.get("id") or _audio(row, corpus).get("path")
     if not name:
         raise MisfitError(f"{corpus.source}: its clips have no path: name the column that identifies them (id: …)")
@@ -93,7 +93,7 @@ def label(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
         Wav2SmallError: for a word without a norm, or a value that is not a number.
     """
     if corpus.word or isinstance(corpus.labels, str):
-        word = corpus.word or str(_cell(row, str(corpus.labels), corpus.source))
+        word = corpus.word or str(cell(row, str(corpus.labels), corpus.source))
         try:
             target = emotion_norm(word)
         except KeyError:
@@ -126,7 +126,7 @@ def is_rendering(source: str) -> bool:
 
 
 def _number(row: dict[str, Any], column: str, source: str) -> float:
-    value = _cell(row, column, source)
+    value = cell(row, column, source)
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -143,13 +143,14 @@ def waveform(row: dict[str, Any], corpus: Corpus) -> np.ndarray:
 
 
 def _audio(row: dict[str, Any], corpus: Corpus) -> dict[str, Any]:
-    audio = _cell(row, corpus.audio, corpus.source)
+    audio = cell(row, corpus.audio, corpus.source)
     if not isinstance(audio, dict):
         raise MisfitError(f"{corpus.source}: its column {corpus.audio!r} holds no audio")
     return audio
 
 
-def _cell(row: dict[str, Any], column: str, source: str) -> Any:
+def cell(row: dict[str, Any], column: str, source: str) -> Any:
+    """Value of a column; raises MisfitError, which lists the columns, where there is none."""
     if column not in row:
         raise MisfitError(f"{source} has no column {column!r}; it has {', '.join(sorted(row))}")
     return row[column]
@@ -163,7 +164,7 @@ def local_files(pattern: str) -> list[str]:
     return files
 
 
-def _folder(folder: Path, corpus: Corpus) -> list[dict[str, Any]]:
+def folder_rows(folder: Path, corpus: Corpus) -> list[dict[str, Any]]:
     """Rows of a folder with a metadata.csv (`file_name` and other columns), or of audio files alone."""
     table = folder / "metadata.csv"
     if table.is_file():
@@ -178,7 +179,7 @@ def _folder(folder: Path, corpus: Corpus) -> list[dict[str, Any]]:
             raise Wav2SmallError(f"{folder} holds neither a metadata.csv nor audio files") from None
         rows = [{"file_name": str(path.relative_to(folder))} for path in paths]
     for column, value in corpus.where.items():
-        rows = [row for row in rows if str(_cell(row, column, corpus.source)) == value]
+        rows = [row for row in rows if str(cell(row, column, corpus.source)) == value]
     if not rows:
         raise Wav2SmallError(f"{folder} has no clips where {corpus.where}")
     for row in rows:
@@ -190,17 +191,25 @@ def _folder(folder: Path, corpus: Corpus) -> list[dict[str, Any]]:
 def _webdataset(tars: list[str], suffix: str) -> Iterator[dict[str, Any]]:
     """Rows of WebDataset shards. The loader of `datasets` needs torchcodec to hand over undecoded audio."""
     for tar in tars:
-        with fsspec.open(tar, "rb") as stream, tarfile.open(fileobj=stream, mode="r|*") as archive:
-            files = ((*member.name.partition(".")[::2], archive.extractfile(member)) for member in archive)
-            for key, parts in groupby(files, key=itemgetter(0)):  # the files of a clip follow one another
-                row: dict[str, Any] = {"id": key}
-                for _, extension, content in parts:
-                    if extension == "json" and content is not None:
-                        row.update(json.load(content))
-                    elif extension == suffix and content is not None:
-                        row[suffix] = {"path": f"{key}.{suffix}", "bytes": content.read()}
-                if suffix in row:
-                    yield row
+        yield from read_tar(tar, suffix)
+
+
+def read_tar(tar: str, suffix: str) -> Iterator[dict[str, Any]]:
+    """Rows of one WebDataset shard, read as a stream: files of one name are a clip, and JSON gives its columns."""
+    with (
+        fsspec.open(tar, "rb", **({"block_size": 0} if "://" in tar else {})) as stream,
+        tarfile.open(fileobj=stream, mode="r|*") as archive,
+    ):
+        files = ((*member.name.partition(".")[::2], archive.extractfile(member)) for member in archive)
+        for key, parts in groupby(files, key=itemgetter(0)):  # the files of a clip follow one another
+            row: dict[str, Any] = {"id": key}
+            for _, extension, content in parts:
+                if extension == "json" and content is not None:
+                    row.update(json.load(content))
+                elif extension == suffix and content is not None:
+                    row[suffix] = {"path": f"{key}.{suffix}", "bytes": content.read()}
+            if suffix in row:
+                yield row
 
 
 def _hub(corpus: Corpus) -> datasets.IterableDataset:

@@ -1,72 +1,123 @@
 """An endless, shuffled, resumable stream of training clips from weighted corpora."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 import torch
-from datasets.distributed import split_dataset_by_node
 
 from wav2small.inference.speech import detect_by_silero
 from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
-from ..recipe import Corpus
+from ..recipe import Cache, Corpus
 from .augment import Augment
-from .corpora import MisfitError, label, open_rows, row_id, waveform
+from .corpora import MisfitError, label, row_id, waveform
 from .speech import speech_share
+from .units import ROWS, Row, Units
 
-BLOCK = 256  # rows that are shuffled among themselves, besides the order of the shards
+SLOTS = 64  # units that are read side by side for a batch
+LEAST_SLOTS = 8  # of one worker
 FAIR_SAMPLE = 50  # items before the share of bad ones is judged
 
 
 class Shuffled:
-    """One corpus without end, for one of many consumers: its share of the shards, shuffled block by block.
+    """One corpus without end, for one of many consumers: rows of many units, interleaved.
 
-    Within a block of rows the order is drawn from seed, epoch and block, so a position is three numbers and the place
-    of the block in the source: the stream resumes exactly, which a shuffle buffer does not.
+    All epochs are one sequence of units, each epoch in an order of its own, which is dealt to the consumers one by one.
+    So each unit of an epoch is read by one consumer, whatever their number, and consumers that outnumber the units are
+    in different epochs. A consumer reads some units side by side, a row of each in turn, shuffled block by block; a
+    position is the place in each of these units, and the stream resumes exactly.
 
     Args:
-        corpus: the source.
+        units: of the source.
         seed: of the order.
         consumer: which of the consumers this is.
-        consumers: in all, over processes and workers; each row goes to one of them.
+        consumers: in all, over processes and workers.
+        slots: units that are read side by side, where there are as many for each consumer.
+        first: which of its own units it begins with.
     """
 
-    def __init__(self, corpus: Corpus, seed: int, consumer: int, consumers: int):
-        self.corpus, self.seed, self.consumer, self.consumers = corpus, seed, consumer, consumers
-        self._state: dict[str, Any] = {"epoch": 0, "block": 0, "row": 0, "source": None}
+    def __init__(
+        self, units: Units, seed: int, consumer: int = 0, consumers: int = 1, slots: int = SLOTS, first: int = 0
+    ):
+        self.units, self.seed, self.consumer, self.consumers = units, seed, consumer, consumers
+        self.slots = max(1, min(slots, len(units) // consumers))
+        self.block = ROWS * -(-slots // self.slots)
+        self.epoch = 0  # of the last row
+        self._open: list[Iterator[Row] | None] = [None] * self.slots
+        self._slot = 0  # of the last row
+        self._state: dict[str, Any] = {
+            "draws": 0,
+            "next": first + self.slots,  # which of its own units comes next
+            "slots": [
+                [first + unit, 0] for unit in range(self.slots)
+            ],  # which of its own units, and the rows taken of it
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Where the next row comes from."""
-        return dict(self._state)
+        return {**self._state, "slots": [list(slot) for slot in self._state["slots"]]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._state = dict(state)
+        self._state = {**state, "slots": [list(slot) for slot in state["slots"]]}
+        self._open = [None] * self.slots
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        rows = split_dataset_by_node(open_rows(self.corpus), self.consumer, self.consumers)
+    def __iter__(self) -> Iterator[Row]:
+        turn, order = -1, np.zeros(0, int)
         while True:
-            state = self._state
-            rows.set_epoch(1 + self.seed + state["epoch"])  # the order of the shards; 0 would leave it as it is
-            if state["source"] is not None:
-                rows.load_state_dict(state["source"])
-            before = state["source"]
-            empty = state["block"] == 0
-            for block in rows.iter(BLOCK):
-                empty = False
-                size = len(next(iter(block.values())))
-                order = np.random.default_rng([self.seed, self.consumer, state["epoch"], state["block"]])
-                for place in order.permutation(size)[state["row"] :]:
-                    self._state = {**self._state, "row": self._state["row"] + 1, "source": before}
-                    yield {column: values[place] for column, values in block.items()}
-                before = rows.state_dict()
-                self._state = state = {**self._state, "block": state["block"] + 1, "row": 0, "source": before}
-            if empty:
-                raise Wav2SmallError(f"{self.corpus.source} has no rows for part {self.consumer} of {self.consumers}")
-            self._state = {"epoch": state["epoch"] + 1, "block": 0, "row": 0, "source": None}
-            rows = split_dataset_by_node(open_rows(self.corpus), self.consumer, self.consumers)
+            now, place = divmod(self._state["draws"], self.slots)
+            if now != turn:
+                turn = now
+                order = np.random.default_rng([self.seed, self.consumer, turn]).permutation(self.slots)
+            self._slot = int(order[place])
+            row = self.neighbour()
+            self._state["draws"] += 1
+            yield row
+
+    def neighbour(self) -> Row:
+        """The row that follows the last one in its unit; of the next unit where it was the last."""
+        slots, slot = self._state["slots"], self._slot
+        for _ in range(len(self.units) + 1):
+            rows = self._open[slot]
+            if rows is None:
+                rows = self._open[slot] = self._rows(*slots[slot])
+            self.epoch = (self.consumer + slots[slot][0] * self.consumers) // len(self.units)
+            row = next(rows, None)
+            if row is not None:
+                slots[slot][1] += 1
+                return row
+            slots[slot] = [self._state["next"], 0]
+            self._state["next"] += 1
+            self._open[slot] = None
+        corpus = self.units.corpus
+        raise Wav2SmallError(f"{corpus.source} has no rows where {corpus.where}")
+
+    def _rows(self, own: int, taken: int) -> Iterator[Row]:
+        """Rows of one unit, shuffled block by block, from a place on."""
+        number = self.consumer + own * self.consumers  # in the sequence of all epochs
+        epoch, place = divmod(number, len(self.units))
+        unit = int(np.random.default_rng([self.seed, epoch]).permutation(len(self.units))[place])
+        first, offset = divmod(taken, self.block)
+        rows = islice(self.units.rows(unit), first * self.block, None)
+        for i in count(first):
+            block = list(islice(rows, self.block))
+            order = np.random.default_rng([self.seed, number, i]).permutation(len(block))
+            yield from (block[place] for place in order[offset:])
+            if len(block) < self.block:
+                return
+            offset = 0
+
+
+def random_rows(corpus: Corpus, seed: int) -> Iterator[Row]:
+    """Rows of a corpus in random order, each once."""
+    source = Shuffled(Units(corpus), seed)
+    for row in source:
+        if source.epoch:
+            return
+        yield row
 
 
 class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
@@ -86,6 +137,8 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         augment: the random changes of a clip.
         teacher_labels: looks a clip up by corpus and id: (start in s, (3,) label) of each of its windows.
         max_bad_share: share of bad items above which the stream stops with an error.
+        cache: where what is fetched from the Hub is kept.
+        short_clips: what a clip that is shorter than its crop is filled with, as in a recipe.
         measure_speech: whether the share of speech is measured where a corpus does not tell it.
         rank: of this process.
         world: number of processes.
@@ -100,15 +153,26 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         teacher_labels: Callable[[str, str], list[tuple[float, np.ndarray]]] | None = None,
         max_bad_share: float = 0.05,
         measure_speech: bool = False,
+        short_clips: str = "pad",
+        cache: Cache | None = None,
         rank: int = 0,
         world: int = 1,
     ):
-        self.corpora, self.seed = list(corpora), seed
+        mixed_in = augment.settings.mix_corpora if augment is not None else []
+        self.corpora, self.seed, self.short_clips = [*corpora, *mixed_in], seed, short_clips
+        self.units = [
+            Units(corpus, cache) for corpus in self.corpora
+        ]  # before there are workers: each would ask the Hub
+        weights = np.array([corpus.weight for corpus in self.corpora])
+        first = np.arange(len(weights)) < len(corpora)
+        self.weights = {"train": weights * first}
+        self.weights |= {"join": weights * first, "mix": weights * (~first if mixed_in else first)}
         self.shortest, self.longest = (round(seconds * SAMPLING_RATE) for seconds in crop_range)
         self.augment, self.teacher_labels, self.max_bad_share = augment, teacher_labels, max_bad_share
         self.measure_speech, self.rank, self.world = measure_speech, rank, world
         self._spoken: dict[tuple[str, str], np.ndarray] = {}  # of each recording: the detector is slow
         self._sources: list[Shuffled] = []
+        self._begun = [0] * len(self.units)
         self._state: dict[str, Any] = {"draws": 0, "items": 0, "bad": 0, "sources": None}
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,25 +185,32 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         """Go on from there."""
         self._state = dict(state)
 
+    def begin(self, draws: int, units: list[int]) -> None:
+        """Begin behind a number of draws, and of units of each source in the sequence of all epochs."""
+        self._state["draws"], self._begun = draws, units
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = torch.utils.data.get_worker_info()
         workers, index = (worker.num_workers, worker.id) if worker else (1, 0)
         consumer, consumers = self.rank * workers + index, self.world * workers
-        self._sources = [Shuffled(corpus, self.seed, consumer, consumers) for corpus in self.corpora]
+        slots = max(LEAST_SLOTS, SLOTS // workers)
+        self._sources = [
+            Shuffled(units, self.seed, consumer, consumers, slots, -(-begun // consumers))
+            for units, begun in zip(self.units, self._begun, strict=True)
+        ]
         if self._state["sources"]:
             for source, state in zip(self._sources, self._state["sources"], strict=True):
                 source.load_state_dict(state)
         streams = [iter(source) for source in self._sources]
-        weights = np.array([corpus.weight for corpus in self.corpora])
         while True:
             random = np.random.default_rng([self.seed, consumer, self._state["draws"]])
             self._state["draws"] += 1
             bad = self._state["bad"]
-            clean, item = self._draw(streams, weights, random)
+            clean, item = self._draw(streams, self.weights["train"], random)
             recordings, teacher_values = [clean], None
             if self.augment is not None:
                 if item["is_speech"]:
-                    clean = self._change(clean, item, streams, weights, random)
+                    clean = self._change(clean, item, streams, random)
                 recordings = [
                     self.augment.change_recording(clean, random) for _ in range(self.augment.settings.recordings)
                 ]
@@ -151,8 +222,7 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         self,
         clip: np.ndarray,
         item: dict[str, Any],
-        streams: list[Iterator[dict[str, Any]]],
-        weights: np.ndarray,
+        streams: list[Iterator[Row]],
         random: np.random.Generator,
     ) -> np.ndarray:
         """Change the voice of a clip and add a second clip, as drawn; update its share of speech."""
@@ -161,13 +231,17 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         clip = self.augment.change_voice(clip, random)
         if how is None:
             return clip
-        other, second = self._draw(streams, weights, random)
+        other, second = self._draw(streams, self.weights[how], random, second=True)
         shares = item["speech"], second["speech"]
         item["speech"] = sum(shares) / 2 if how == "join" else 1 - (1 - shares[0]) * (1 - shares[1])
         return self.augment.add_second(clip, other, how, random)
 
     def _draw(
-        self, streams: list[Iterator[dict[str, Any]]], weights: np.ndarray, random: np.random.Generator
+        self,
+        streams: list[Iterator[Row]],
+        weights: np.ndarray,
+        random: np.random.Generator,
+        second: bool = False,
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """One good clip, and its source, id and target; bad items are skipped and counted."""
         while True:
@@ -177,7 +251,10 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
             try:
                 name = row_id(row, corpus)
                 samples = waveform(row, corpus)
-                start, length, target = self._crop(len(samples), corpus, row, name, random)
+                length = int(random.integers(self.shortest, self.longest + 1))
+                if corpus.speech and not second and len(samples) < length:
+                    samples = self._filled(samples, length, i)
+                start, length, target = self._crop(len(samples), length, corpus, row, name, random)
                 piece = samples[start : start + length]
                 if len(piece) < round(LEAST_SECONDS * SAMPLING_RATE):
                     raise Wav2SmallError(f"{name} is shorter than {LEAST_SECONDS} s")
@@ -206,12 +283,20 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
             self._spoken[corpus.source, name] = detect_by_silero(samples)
         return speech_share(self._spoken[corpus.source, name], start, length)
 
+    def _filled(self, samples: np.ndarray, length: int, i: int) -> np.ndarray:
+        """Fill a crop that a clip is too short for, as the recipe says."""
+        if self.short_clips == "repeat":
+            return np.resize(samples, length)
+        while self.short_clips == "join" and len(samples) < length:
+            following = waveform(self._sources[i].neighbour(), self.corpora[i])
+            samples = np.concatenate([samples, following if len(following) else np.zeros(length, np.float32)])
+        return samples
+
     def _crop(
-        self, samples: int, corpus: Corpus, row: dict[str, Any], name: str, random: np.random.Generator
+        self, samples: int, length: int, corpus: Corpus, row: dict[str, Any], name: str, random: np.random.Generator
     ) -> tuple[int, int, np.ndarray | None]:
         """First sample and length of a crop, and its target where the clip has one already."""
         if self.teacher_labels is None or not corpus.speech:
-            length = int(random.integers(self.shortest, self.longest + 1))
             start = int(random.integers(max(1, samples - length + 1)))
             return start, length, own_target(row, corpus)
         windows = self.teacher_labels(corpus.source, name)

@@ -139,8 +139,9 @@ def emotion_norms(labelled: Sequence[Corpus]) -> list[Link]:
 
 
 def augmentation(recipe: MixtureRecipe) -> list[Link]:
-    """The recordings of noise and of rooms; clips that are mixed in come from the corpora."""
-    return recordings(recipe.augmentation)
+    """What is mixed in from other corpora, and the recordings of noise and of rooms."""
+    mixed_in = recipe.augmentation.mix_corpora if recipe.augmentation.mix else []
+    return [*(corpus(each, "mixing") for each in mixed_in), *recordings(recipe.augmentation)]
 
 
 def recordings(settings: Augmentation) -> list[Link]:

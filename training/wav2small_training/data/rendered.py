@@ -90,6 +90,14 @@ class RenderedClips:
         """Go on from there."""
         self._state = dict(state)
 
+    def fits(self, state: dict[str, Any]) -> bool:
+        """Whether a position is one of this stream; it does not depend on workers."""
+        return True
+
+    def go_on_after(self, states: list[dict[str, Any]]) -> None:
+        """Never needed; see [`fits`]."""
+        raise NotImplementedError
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         epoch, order = -1, np.zeros((0, self.batch), int)
         while True:

@@ -6,11 +6,10 @@ accelerate launch -m wav2small_training.distillation.distill RECIPE [key=value .
 
 import json
 import shutil
+import signal
 import time
-import warnings
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,6 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from rich.progress import TextColumn
 from torch.optim.swa_utils import AveragedModel
-from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
 from wav2small.atomic import replace_folder, whole_file
@@ -33,8 +31,10 @@ from wav2small.provenance.provenance import Provenance, write_provenance
 
 from ..data import provenance
 from ..data.augment import Augment
-from ..data.mixture import Mixture, collate
+from ..data.batches import MixedBatches
+from ..data.mixture import Mixture
 from ..data.overlap import shared_clips
+from ..data.patience import Waiting
 from ..data.rendered import RenderedClips, is_rendered
 from ..progress import progress
 from ..recipe import Augmentation, MixtureRecipe, Recipe
@@ -45,7 +45,10 @@ from .ema import ema_update
 from .loop_state import LoopState
 from .losses import DistillationLoss
 from .report import write_report
+from .save_clock import SaveClock, Termination
 from .targets import Targets, ValidationSet, to_device
+
+MAY_CHANGE = ("steps", "workers", "save_every", "save_minutes", "trackers", "cache")  # when a run goes on
 
 
 def distill(recipe: Recipe, resume: bool = False) -> LoopState:
@@ -62,6 +65,9 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     Returns:
         Where the run stands at its end.
 
+    On SIGTERM the state is saved after the step, and the process ends with the code 143. When it goes on, a run may
+    have more `steps` and other `workers`.
+
     Raises:
         Wav2SmallError: if the output folder is taken or in use, there is nothing to resume, data cannot be read, or
             teacher and audio leave the student without a licence.
@@ -69,11 +75,13 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
     out = Path(recipe.output)
     origin = provenance.of_student(recipe)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
-    with locked(out) if accelerator.is_main_process else nullcontext():
-        return train(recipe, origin, accelerator, prepare_run(out, recipe, resume, accelerator))
+    with locked(out) if accelerator.is_main_process else nullcontext(), Termination() as termination:
+        return train(recipe, origin, accelerator, prepare_run(out, recipe, resume, accelerator), termination)
 
 
-def train(recipe: Recipe, origin: Provenance, accelerator: Accelerator, saved: Path | None) -> LoopState:
+def train(
+    recipe: Recipe, origin: Provenance, accelerator: Accelerator, saved: Path | None, termination: Termination
+) -> LoopState:
     """Train in a folder that is prepared and locked; go on from a saved state, if there is one."""
     out = Path(recipe.output)
     set_seed(recipe.seed)  # the same student on every process
@@ -97,8 +105,9 @@ def train(recipe: Recipe, origin: Provenance, accelerator: Accelerator, saved: P
     accelerator.init_trackers(recipe.name, {"recipe": recipe.to_yaml()})
 
     start = time.monotonic() - state.seconds
+    clock = SaveClock(recipe.save_every, recipe.save_minutes, accelerator)
     stream = iter(loader)
-    columns = (TextColumn("loss {task.fields[loss]}"), TextColumn("skipped {task.fields[skipped]}"))
+    columns = (TextColumn("loss {task.fields[loss]}"), TextColumn("skipped {task.fields[skipped]}"), Waiting())
     with progress(*columns, disable=not accelerator.is_main_process) as bar:
         task = bar.add_task(recipe.name, total=recipe.steps, loss="-", skipped=0)
         while True:
@@ -109,13 +118,18 @@ def train(recipe: Recipe, origin: Provenance, accelerator: Accelerator, saved: P
             if validation and (last or state.step % recipe.validation.every == 0):
                 validate(state, validation, average.module, out, origin)
                 bar.console.print(f"step {state.step}: CCC to the targets (A, D, V) {state.history[-1]['ccc']}")
-            if last or (state.step and state.step % recipe.save_every == 0):
+            stop, save = clock.due(state.step, termination.asked)
+            if last or save:
                 state.seconds = time.monotonic() - start
                 if accelerator.is_main_process:
                     save_student(average.module, out / "last", origin, state)
                 loop_state.save(accelerator, loader, parts, out / "state")
             if last:
                 break
+            if stop:
+                accelerator.end_training()
+                bar.console.print(f"stopped after step {state.step}, which is saved: go on with --resume")
+                raise SystemExit(128 + signal.SIGTERM)
             batch = to_device(next(stream), accelerator.device)
             student.train()
             output = student(batch["input_values"], batch["attention_mask"])
@@ -142,11 +156,16 @@ def prepare_run(out: Path, recipe: Recipe, resume: bool, accelerator: Accelerato
     saved = loop_state.find(out / "state")
     if resume and saved is None:
         raise Wav2SmallError(f"{out} holds no state to resume from: start without --resume")
+    processes = len(list(saved.glob("loader_*.json"))) if saved else 0
+    if resume and processes != accelerator.num_processes:
+        raise Wav2SmallError(
+            f"{out} was started with {processes} processes, not {accelerator.num_processes}: go on with as many"
+        )
     if not resume and saved is not None:
         raise Wav2SmallError(f"{out} holds a run already: go on with --resume, or choose another output")
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        open_run(out / "recipe.yaml", recipe.to_yaml())  # it may be there: killed before its first state
+        open_run(out / "recipe.yaml", recipe.to_yaml(), MAY_CHANGE)  # it may be there: killed before its first state
     return saved if resume else None
 
 
@@ -173,12 +192,14 @@ def make_mixture(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerat
         targets.teacher_labels,
         recipe.max_bad_share,
         measure_speech,
+        recipe.short_clips,
+        recipe.cache,
         accelerator.process_index,
         accelerator.num_processes,
     )
 
 
-def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader | RenderedClips:
+def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> MixedBatches | RenderedClips:
     """The mixture in batches: rendered before, or decoded and augmented by worker processes."""
     if all(map(is_rendered, recipe.corpora)) and recipe.augmentation == Augmentation():
         return RenderedClips(recipe, accelerator.process_index, accelerator.num_processes)
@@ -186,15 +207,13 @@ def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> S
         raise Wav2SmallError(f"{recipe.name}: balance needs rendered mixtures without augmentation: see wav2small mix")
     predicts_speech = recipe.student.model == "tcn_adv" and recipe.loss.speech > 0
     mixture = make_mixture(recipe, targets, accelerator, predicts_speech)
-    with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
-        warnings.simplefilter("ignore", UserWarning)
-        return StatefulDataLoader(
-            mixture,
-            batch_size=recipe.batch // accelerator.num_processes,
-            collate_fn=partial(collate, samples=round(recipe.crop_range[1] * SAMPLING_RATE)),
-            num_workers=recipe.workers,
-            pin_memory=accelerator.device.type == "cuda",
-        )
+    return MixedBatches(
+        mixture,
+        recipe.batch // accelerator.num_processes,
+        round(recipe.crop_range[1] * SAMPLING_RATE),
+        recipe.workers,
+        pin=accelerator.device.type == "cuda",
+    )
 
 
 def validate(

@@ -15,6 +15,9 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from wav2small.atomic import replace_folder
 from wav2small.models.errors import Wav2SmallError
 
+from ..data.batches import MixedBatches
+from ..data.rendered import RenderedClips
+
 
 @dataclass
 class LoopState:
@@ -52,7 +55,7 @@ class LoopState:
             setattr(self, name, value)
 
 
-def save(accelerator: Accelerator, loader: StatefulDataLoader, parts: Sequence[Any], folder: Path) -> None:
+def save(accelerator: Accelerator, loader: MixedBatches | RenderedClips, parts: Sequence[Any], folder: Path) -> None:
     """Write what accelerate knows, the loader's position of each process, and parts; a kill leaves the old state.
 
     Args:
@@ -75,7 +78,7 @@ def save(accelerator: Accelerator, loader: StatefulDataLoader, parts: Sequence[A
     accelerator.wait_for_everyone()
 
 
-def restore(accelerator: Accelerator, loader: StatefulDataLoader, parts: Sequence[Any], folder: Path) -> None:
+def restore(accelerator: Accelerator, loader: MixedBatches | RenderedClips, parts: Sequence[Any], folder: Path) -> None:
     """Go on from what [`save`] wrote. A state may come from somebody else: nothing in it is run.
 
     Raises:
@@ -85,7 +88,11 @@ def restore(accelerator: Accelerator, loader: StatefulDataLoader, parts: Sequenc
         position = (folder / f"loader_{accelerator.process_index}.json").read_text(encoding="utf-8")
         states = torch.load(folder / "parts.pt", map_location="cpu", weights_only=True)
         accelerator.load_state(str(folder))
-        loader.load_state_dict(json.loads(position))
+        if loader.fits(json.loads(position)):
+            loader.load_state_dict(json.loads(position))
+        else:
+            everywhere = [file.read_text(encoding="utf-8") for file in sorted(folder.glob("loader_*.json"))]
+            loader.go_on_after([json.loads(text) for text in everywhere])
         for part, state in zip(parts, states, strict=True):
             part.load_state_dict(state)
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, OSError, EOFError) as error:
@@ -95,7 +102,7 @@ def restore(accelerator: Accelerator, loader: StatefulDataLoader, parts: Sequenc
         ) from None
 
 
-def as_json(loader: StatefulDataLoader) -> str:
+def as_json(loader: MixedBatches | RenderedClips | StatefulDataLoader) -> str:
     """The position of a loader."""
     return json.dumps(loader.state_dict(), default=int)  # of numpy's numbers
 

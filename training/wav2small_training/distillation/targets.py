@@ -1,5 +1,6 @@
 """Targets of training batches and of validation clips: from a teacher, from teacher labels, or from own labels."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from accelerate import Accelerator
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
-from ..data.corpora import open_rows, row_id, waveform
-from ..data.mixture import collate, own_target, pad_clips
+from ..data.corpora import row_id, waveform
+from ..data.mixture import collate, own_target, pad_clips, random_rows
 from ..metrics import ccc
 from ..recipe import MixtureRecipe, Recipe
 from ..teachers import load_teacher
@@ -69,7 +70,7 @@ def label_clips(
 
 
 class ValidationSet:
-    """The validation clips of a recipe with their targets; made once, kept in memory."""
+    """The validation clips of a recipe, drawn at random by its seed, with their targets; made once, kept in memory."""
 
     def __init__(self, recipe: Recipe, targets: Targets):
         crop, device = round(recipe.crop_range[1] * SAMPLING_RATE), targets.accelerator.device
@@ -78,7 +79,7 @@ class ValidationSet:
         self.parts = []  # of the clips, one for each corpus
         for corpus in recipe.validation.corpora:
             first = len(clips)
-            for row in open_rows(corpus).take(share):
+            for row in islice(random_rows(corpus, recipe.seed), share):
                 name, start, target = row_id(row, corpus), 0, own_target(row, corpus)
                 if targets.teacher_labels and corpus.speech:
                     windows = targets.teacher_labels(corpus.source, name)

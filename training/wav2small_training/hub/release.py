@@ -17,7 +17,7 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import is_rendering, waveform
-from ..data.mixture import Shuffled
+from ..data.mixture import random_rows
 from ..data.overlap import refuse_shared_clips
 from ..distillation.teacher_labels import teachers_of
 from ..evaluation.calibrate import CLIPS, calibrate
@@ -157,10 +157,7 @@ def ordinary_speech(recipe: Recipe) -> tuple[Path, str]:
 
 def readable(corpus: Corpus, seed: int) -> Iterator[np.ndarray]:
     """Waveforms of one epoch of a corpus, in random order, without what cannot be read or holds no speech."""
-    source = Shuffled(corpus, seed, 0, 1)
-    for row in source:
-        if source.state_dict()["epoch"]:
-            return
+    for row in random_rows(corpus, seed):
         with suppress(Wav2SmallError):
             if row.get("speech") != 0:
                 yield waveform(row, corpus)
