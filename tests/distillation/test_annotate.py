@@ -1,6 +1,8 @@
 """Teacher labels are written once, exactly, whatever interrupts the writing and however many processes share it."""
 
 import json
+import os
+import socket
 from itertools import pairwise
 from pathlib import Path
 
@@ -89,11 +91,13 @@ def test_windows_cover_each_clip_to_its_end(whole):
 
 def test_teacher_labels_are_found_by_clip(whole, place):
     labels = TeacherLabels(whole)
-    windows = labels(str(place / "train"), "003.flac")
+    train = recipe(place).corpora[0]
+    windows = labels(train, "003.flac")
     expected = [row for row in rows(whole) if row["id"] == "003.flac" and row["source"] == str(place / "train")]
     assert [start for start, _ in windows] == [row["start"] for row in expected]
     np.testing.assert_allclose(windows[0][1], [expected[0][name] for name in ("arousal", "dominance", "valence")])
-    assert labels(str(place / "train"), "nothing.flac") == []
+    assert labels(train, "nothing.flac") == []
+    assert labels(train.model_copy(update={"source": "org/set", "split": "test"}), "003.flac") == []
 
 
 def annotate_in_small_shards(recipe: Recipe, out: Path) -> None:
@@ -116,11 +120,27 @@ def test_killed_after_a_shard_and_started_again_it_writes_the_same_rows(place, t
 
 def test_two_processes_write_the_rows_of_one(place, tmp_path, whole):
     Running(annotate_in_small_shards, recipe(place), tmp_path / "two", processes=2).finish()
-    assert {path.name[3:6] for path in (tmp_path / "two").glob("*.parquet")} == {"000", "001"}
     shared, alone = rows(tmp_path / "two"), rows(whole)
     assert [(row["id"], row["start"]) for row in shared] == [(row["id"], row["start"]) for row in alone]
     for row, other in zip(shared, alone, strict=True):
         assert row["arousal"] == pytest.approx(other["arousal"], abs=1e-4)
+
+
+def test_clips_that_share_a_name_are_refused(place, tmp_path):
+    corpora = [{"source": str(place / "train"), "licence": "CC0-1.0", "id": "speaker"}]
+    with pytest.raises(Wav2SmallError, match=r"train has several clips '\d': name a column that tells them apart"):
+        annotate(recipe(place, corpora=corpora), tmp_path / "out")
+
+
+def test_a_unit_that_a_lost_machine_had_is_taken_by_another(place, tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(module, "CLIPS", 4)
+    out, claims = tmp_path / "lost", tmp_path / "lost" / ".claims"
+    claims.mkdir(parents=True)
+    (claims / "00-000000.parquet").write_text("elsewhere 1")
+    os.utime(claims / "00-000000.parquet", (0, 0))
+    (claims / "00-000004.parquet").write_text(f"{socket.gethostname()} 999999999")
+    annotate(recipe(place), out)
+    assert [row["id"] for row in rows(out)] == [row["id"] for row in rows(whole)]
 
 
 def test_other_settings_in_the_same_folder_are_refused(place, whole):

@@ -1,13 +1,14 @@
 """A mixture is rendered once, exactly, whatever interrupts it; students and teachers learn from it and say so."""
 
 import io
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, Payload, voice_like, write_corpus, write_labelled
+from conftest import RATE, voice_like, write_corpus, write_labelled
 from processes import Running, result
 from pyarrow import parquet
 from reference import wav2small as reference
@@ -242,16 +243,21 @@ def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
     assert provenance.read_provenance(out).step == "mix"
 
 
-def test_a_shard_that_holds_code_does_not_run_it(place, tmp_path):
-    out = tmp_path / "given"
-    mix(recipe(place), out, CLIPS)
-    shard = out / "mixture-00000.parquet"
-    content = io.BytesIO()
-    torch.save(Payload(tmp_path / "has-run"), content)
-    parquet.write_table(parquet.read_table(shard).replace_schema_metadata({"position": content.getvalue()}), shard)
-    with pytest.raises(Wav2SmallError, match=r"00000.parquet does not say how to go on after it: render to another"):
-        mix(recipe(place), out, 2 * CLIPS)
-    assert not (tmp_path / "has-run").exists()
+def test_two_processes_share_the_work_and_give_the_clips_of_one(place):
+    clips = 6 * CLIPS
+    running = Running(mix_in_small_shards, recipe(place), place / "two", clips, processes=2)
+    assert running.finish().split() == [str(clips)] * 2
+    mix(recipe(place), place / "one", clips)
+    shared, alone = rows(place / "two"), rows(place / "one")
+    assert [(row["id"], row["audio"]) for row in shared] == [(row["id"], row["audio"]) for row in alone]
+    for row, other in zip(shared, alone, strict=True):
+        np.testing.assert_allclose(target(row), target(other), atol=1e-4)
+
+
+def test_parts_go_through_a_corpus_about_evenly(place):
+    mix(recipe(place, augmentation={}, corpora=[corpus(place)]), place / "even", 6 * CLIPS)
+    counts = Counter(row["id"] for row in rows(place / "even"))
+    assert set(counts.values()) == {6 * CLIPS // 12}, "12 clips"
 
 
 def test_the_mixture_of_another_recipe_is_refused_and_left_as_it_is(place, rendered):

@@ -52,6 +52,27 @@ def mix(
     typer.echo(run_mix(settings, out, clips))
 
 
+@app.command()
+def check(
+    recipe: Annotated[Path, typer.Argument(help="YAML file.")],
+    overrides: Overrides = None,
+) -> None:
+    """Open every source of a recipe and read one clip of each.
+
+    Prints columns, licence, size, gate and a verdict; nothing is trained.
+    """
+    with require_extra("training"):
+        from .data.check import check_recipe
+        from .recipe_file import load_any
+    failed = 0
+    for found in check_recipe(load_any(recipe, overrides)):
+        typer.echo(found)
+        failed += found.error is not None
+    if failed:
+        raise Wav2SmallError(f"{recipe}: {failed} of its sources cannot be used: see above")
+    typer.echo(f"{recipe}: all of its sources can be used")
+
+
 @app.command("train-head")
 def train_head(
     recipe: Annotated[Path, typer.Argument(help="YAML file with an encoder and labelled corpora.")],

@@ -63,7 +63,7 @@ class Corpus(Entry):
         weight: share of this source in the mixture, relative to the others.
         audio: column, or suffix in a WebDataset, that holds the audio.
         id: column that names a clip; default: the path of its audio.
-        where: values that columns must have, for example `{split: train}`.
+        where: values that columns must have, for example `{split: train}`; a list allows each of its values.
         labels: where each clip has its own target: three columns (A, D, V, about 0..1), or one column of emotion
             words, which stand for their published norms.
         word: an emotion word for all clips, in the place of labels: `neutral` for read speech.
@@ -86,7 +86,7 @@ class Corpus(Entry):
     weight: Positive = 1.0
     audio: str = "audio"
     id: str | None = None
-    where: dict[str, str] = {}
+    where: dict[str, str | list[str]] = {}
     labels: str | tuple[str, str, str] | None = None
     word: str | None = None
     scale: tuple[float, float] | None = None

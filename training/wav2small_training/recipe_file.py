@@ -39,6 +39,12 @@ def load_mixture(path: Path, overrides: list[str] | None = None) -> MixtureRecip
     return _load(path, overrides, MixtureRecipe)
 
 
+def load_any(path: Path, overrides: list[str] | None = None) -> MixtureRecipe:
+    """Read a recipe of a student or, where it does not say how to train, its mixture."""
+    _, values = _read(path, [])
+    return load_recipe(path, overrides) if "validation" in values else load_mixture(path, overrides)
+
+
 def load_head(path: Path, overrides: list[str] | None = None) -> HeadRecipe:
     """Read the recipe of a teacher's head; arguments and errors as for [`load_recipe`]."""
     return _load(path, overrides, HeadRecipe)

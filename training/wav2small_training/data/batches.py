@@ -85,7 +85,6 @@ def worker_places(state: Any) -> Iterator[dict[str, Any]]:
 
 def outlive_one_signal(worker: int) -> None:
     """Let a worker outlive the SIGTERM that a cluster sends to all processes: the training saves, then ends it."""
-
     signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 

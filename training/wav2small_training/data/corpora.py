@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import fsspec
 import numpy as np
+from fsspec.core import url_to_fs
 from pyarrow import parquet
 
 from wav2small.hub import hub_error
@@ -53,9 +53,7 @@ def open_rows(corpus: Corpus) -> datasets.IterableDataset:
         )
     else:
         rows = _hub(corpus)
-    for column, value in corpus.where.items():
-        rows = rows.filter(lambda row, column=column, value=value: str(cell(row, column, source)) == value)
-    return rows
+    return rows.filter(lambda row: wanted(row, corpus)) if corpus.where else rows
 
 
 def is_local(corpus: Corpus) -> bool:
@@ -156,6 +154,14 @@ def cell(row: dict[str, Any], column: str, source: str) -> Any:
     return row[column]
 
 
+def wanted(row: dict[str, Any], corpus: Corpus) -> bool:
+    """Whether a row has the values that the recipe asks for."""
+    return all(
+        str(cell(row, column, corpus.source)) in ([value] if isinstance(value, str) else value)
+        for column, value in corpus.where.items()
+    )
+
+
 def local_files(pattern: str) -> list[str]:
     """The files of a pattern, in order; an address is taken as it is."""
     files = sorted(glob(pattern)) if "://" not in pattern else [pattern]
@@ -178,8 +184,7 @@ def folder_rows(folder: Path, corpus: Corpus) -> list[dict[str, Any]]:
         except Wav2SmallError:
             raise Wav2SmallError(f"{folder} holds neither a metadata.csv nor audio files") from None
         rows = [{"file_name": str(path.relative_to(folder))} for path in paths]
-    for column, value in corpus.where.items():
-        rows = [row for row in rows if str(cell(row, column, corpus.source)) == value]
+    rows = [row for row in rows if wanted(row, corpus)]
     if not rows:
         raise Wav2SmallError(f"{folder} has no clips where {corpus.where}")
     for row in rows:
@@ -196,8 +201,9 @@ def _webdataset(tars: list[str], suffix: str) -> Iterator[dict[str, Any]]:
 
 def read_tar(tar: str, suffix: str) -> Iterator[dict[str, Any]]:
     """Rows of one WebDataset shard, read as a stream: files of one name are a clip, and JSON gives its columns."""
+    system, path = url_to_fs(tar)
     with (
-        fsspec.open(tar, "rb", **({"block_size": 0} if "://" in tar else {})) as stream,
+        system.open(path, "rb", **({"block_size": 0} if "://" in tar else {})) as stream,
         tarfile.open(fileobj=stream, mode="r|*") as archive,
     ):
         files = ((*member.name.partition(".")[::2], archive.extractfile(member)) for member in archive)

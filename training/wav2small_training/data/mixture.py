@@ -11,7 +11,7 @@ from wav2small.inference.speech import detect_by_silero
 from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
-from ..recipe import Cache, Corpus
+from ..recipe import Augmentation, Cache, Corpus
 from .augment import Augment
 from .corpora import MisfitError, label, row_id, waveform
 from .speech import speech_share
@@ -51,9 +51,7 @@ class Shuffled:
         self._state: dict[str, Any] = {
             "draws": 0,
             "next": first + self.slots,  # which of its own units comes next
-            "slots": [
-                [first + unit, 0] for unit in range(self.slots)
-            ],  # which of its own units, and the rows taken of it
+            "slots": [[first + unit, 0] for unit in range(self.slots)],  # own units, and the rows taken of each
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -64,6 +62,10 @@ class Shuffled:
         """Go on from there."""
         self._state = {**state, "slots": [list(slot) for slot in state["slots"]]}
         self._open = [None] * self.slots
+
+    def skip(self, rows: int) -> None:
+        """Leave out the first rows of its first unit."""
+        self._state["slots"][0][1] = rows
 
     def __iter__(self) -> Iterator[Row]:
         turn, order = -1, np.zeros(0, int)
@@ -150,7 +152,7 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         seed: int,
         crop_range: tuple[float, float],
         augment: Augment | None = None,
-        teacher_labels: Callable[[str, str], list[tuple[float, np.ndarray]]] | None = None,
+        teacher_labels: Callable[[Corpus, str], list[tuple[float, np.ndarray]]] | None = None,
         max_bad_share: float = 0.05,
         measure_speech: bool = False,
         short_clips: str = "pad",
@@ -160,9 +162,7 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
     ):
         mixed_in = augment.settings.mix_corpora if augment is not None else []
         self.corpora, self.seed, self.short_clips = [*corpora, *mixed_in], seed, short_clips
-        self.units = [
-            Units(corpus, cache) for corpus in self.corpora
-        ]  # before there are workers: each would ask the Hub
+        self.units = [Units(corpus, cache) for corpus in self.corpora]  # once, before there are workers
         weights = np.array([corpus.weight for corpus in self.corpora])
         first = np.arange(len(weights)) < len(corpora)
         self.weights = {"train": weights * first}
@@ -205,18 +205,44 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         while True:
             random = np.random.default_rng([self.seed, consumer, self._state["draws"]])
             self._state["draws"] += 1
-            bad = self._state["bad"]
-            clean, item = self._draw(streams, self.weights["train"], random)
-            recordings, teacher_values = [clean], None
-            if self.augment is not None:
-                if item["is_speech"]:
-                    clean = self._change(clean, item, streams, random)
-                recordings = [
-                    self.augment.change_recording(clean, random) for _ in range(self.augment.settings.recordings)
-                ]
-                teacher_values = clean if self.augment.settings.teacher_input == "clean" else None
-            skipped = self._state["bad"] - bad
-            yield {"recordings": recordings, "teacher_values": teacher_values, "skipped": skipped, **item}
+            yield self._clip(streams, random)
+
+    def part(self, number: int, draws: int) -> Iterator[dict[str, Any]]:
+        """Clips of one part of the mixture, which no other part is needed for.
+
+        Parts follow one another in each source, as far as a share of the draws can tell: together they go through it
+        about evenly.
+
+        Args:
+            number: of the part, from 0.
+            draws: clips of each part.
+        """
+        self._sources = []
+        settings = self.augment.settings if self.augment is not None else Augmentation()
+        shares = {"train": 1.0, "join": settings.join, "mix": settings.mix}
+        for i, units in enumerate(self.units):
+            rows = draws * sum(shares[use] * weights[i] / weights.sum() for use, weights in self.weights.items())
+            each = rows / units.rows_each  # units that a part reads
+            first, within = divmod(number * each, 1)
+            source = Shuffled(units, self.seed, slots=max(1, round(each)), first=int(first))
+            source.skip(int(within * units.rows_each))
+            self._sources.append(source)
+        streams = [iter(source) for source in self._sources]
+        for draw in range(draws):
+            yield self._clip(streams, np.random.default_rng([self.seed, number, draw]))
+
+    def _clip(self, streams: list[Iterator[Row]], random: np.random.Generator) -> dict[str, Any]:
+        """One clip, with its recordings."""
+        bad = self._state["bad"]
+        clean, item = self._draw(streams, self.weights["train"], random)
+        recordings, teacher_values = [clean], None
+        if self.augment is not None:
+            if item["is_speech"]:
+                clean = self._change(clean, item, streams, random)
+            recordings = [self.augment.change_recording(clean, random) for _ in range(self.augment.settings.recordings)]
+            teacher_values = clean if self.augment.settings.teacher_input == "clean" else None
+        skipped = self._state["bad"] - bad
+        return {"recordings": recordings, "teacher_values": teacher_values, "skipped": skipped, **item}
 
     def _change(
         self,
@@ -299,7 +325,7 @@ class Mixture(torch.utils.data.IterableDataset[dict[str, Any]]):
         if self.teacher_labels is None or not corpus.speech:
             start = int(random.integers(max(1, samples - length + 1)))
             return start, length, own_target(row, corpus)
-        windows = self.teacher_labels(corpus.source, name)
+        windows = self.teacher_labels(corpus, name)
         if not windows:
             raise Wav2SmallError(f"{name} has no teacher label")
         begin, target = windows[random.integers(len(windows))]

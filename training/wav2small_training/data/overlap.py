@@ -51,7 +51,11 @@ def clip_names(corpus: Corpus) -> set[tuple[str, str]] | None:
 def same_part(one: Corpus, other: Corpus) -> bool:
     """Whether two entries of a recipe name the same part of a source, or parts of which one holds the other."""
     place = [(each.source, each.config, each.split) for each in (one, other)]
-    apart = any(other.where[column] != value for column, value in one.where.items() if column in other.where)
+    values = [
+        {column: {value} if isinstance(value, str) else set(value) for column, value in each.where.items()}
+        for each in (one, other)
+    ]
+    apart = any(not values[0][column] & values[1][column] for column in values[0].keys() & values[1].keys())
     return place[0] == place[1] and not apart
 
 

@@ -3,7 +3,7 @@
 import multiprocessing
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from huggingface_hub.errors import OfflineModeIsEnabled
 from rich.console import Console
@@ -12,11 +12,12 @@ from rich.text import Text
 
 from wav2small.hub import error_chain
 
+AT_START = 1.0  # minutes that an opening is waited for
 MINUTES = 15.0  # until a failure is final
 CLIENTS = ("aiohttp", "httpcore", "httpx", "requests", "urllib3")  # whose errors without a status are of the connection
 FIRST, LONGEST = 1.0, 60.0  # s from one try to the next; doubled each time
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses of a server that may be well again soon
-NOTE = multiprocessing.Array("c", 160)  # what is waited for; worker processes that are forked share it
+NOTE: Any = multiprocessing.Array("c", 160)  # what is waited for; worker processes that are forked share it
 
 Result = TypeVar("Result")
 

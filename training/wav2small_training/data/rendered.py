@@ -19,7 +19,7 @@ from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus, Recipe
-from .corpora import waveform
+from .corpora import wanted, waveform
 from .mixture import own_target
 
 DECODED = ".decoded"
@@ -183,7 +183,7 @@ def _clips(shard: Path, corpus: Corpus) -> Iterator[tuple[dict[str, Any], np.nda
     columns = _columns(shard, corpus)
     rows = parquet.read_table(shard, columns=columns).to_pylist() if columns else [{}] * len(ends)
     for row, start, end in zip(rows, [0, *ends[:-1]], ends, strict=True):
-        if all(str(row[column]) == value for column, value in corpus.where.items()):
+        if wanted(row, corpus):
             yield row, samples[start:end]
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import datasets
-import fsspec
 import pyarrow as pa
+from fsspec.core import url_to_fs
 from pyarrow import parquet
 
 from wav2small.hub import hub_error
@@ -22,13 +22,13 @@ from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Cache, Corpus
 from .cache import cached
-from .corpora import MisfitError, cell, folder_rows, is_local, local_files, read_tar, undecoded
-from .patience import patiently
+from .corpora import MisfitError, folder_rows, is_local, local_files, read_tar, undecoded, wanted
+from .patience import AT_START, patiently
 
-AT_START = 1.0  # minutes that an opening is waited for
 ROWS = 8  # that are read from a row group together
 BUFFER = 1 << 20  # bytes of a row group that are fetched together
 FOOTER = 4096  # bytes of the end of a file that are read first
+GUESS = 1000.0  # rows of a tar file or a shard
 THREADS = 16  # that read the footers of Parquet files
 WHOLE_FILES = 512  # from so many files on, a file is a unit: their footers are not read before
 
@@ -90,6 +90,19 @@ class RowGroup:
         for batch in batches:
             yield from batch.to_pylist()
 
+    def rows_told(self) -> int:
+        """How many rows its footer says that it has."""
+        assert self.footer is not None and self.number is not None
+        return int(self.footer.row_group(self.number).num_rows)
+
+    def bytes(self) -> int:
+        """What is fetched of it: the columns that are read."""
+        assert self.footer is not None and self.number is not None
+        group = self.footer.row_group(self.number)
+        parts = (group.column(i) for i in range(group.num_columns))
+        read = (part for part in parts if self.columns is None or part.path_in_schema.split(".")[0] in self.columns)
+        return sum(part.total_compressed_size for part in read)
+
     def _batches(self) -> Iterator[pa.RecordBatch]:
         with open_file(self.file) as stream:
             file = parquet.ParquetFile(stream, metadata=self.footer, pre_buffer=False, buffer_size=BUFFER)
@@ -148,7 +161,8 @@ def open_file(file: str) -> Any:
     """Open a local file, or an address without reading ahead."""
     if "://" not in file:
         return Path(file).open("rb")
-    return fsspec.open(file, "rb", cache_type="none").open()
+    system, path = url_to_fs(file)
+    return system.open(path, "rb", cache_type="none")
 
 
 class Units:
@@ -165,12 +179,27 @@ class Units:
 
     def __init__(self, corpus: Corpus, cache: Cache | None = None):
         self.corpus, self.cache = corpus, cache
+        self.columns: list[str] | None = None  # that it has, where that is known before a row is read
         self.all = self._cut()
         if not self.all:
             raise Wav2SmallError(f"{corpus.source} has no rows")
 
     def __len__(self) -> int:
         return len(self.all)
+
+    @property
+    def rows_each(self) -> float:
+        """Rows of a unit, on average; a guess where only reading would tell."""
+        footers = [unit.footer for unit in self.all if isinstance(unit, RowGroup) and unit.number is not None]
+        if footers and None not in footers:
+            return sum(unit.rows_told() for unit in self.all if isinstance(unit, RowGroup)) / len(self.all)
+        return 1.0 if isinstance(self.all[0], Clip) else GUESS
+
+    def parts(self, rows: int) -> Iterator[range]:
+        """Cut the units into runs of about so many rows, of one unit at least."""
+        step = max(1, int(rows / self.rows_each))
+        for first in range(0, len(self), step):
+            yield range(first, min(first + step, len(self)))
 
     def rows(self, number: int) -> Iterator[Row]:
         """Rows of one unit, of those that the recipe asks for; a break of the connection is waited for."""
@@ -193,11 +222,8 @@ class Units:
                     raise Wav2SmallError(f"{unit.name} cannot be read ({error})") from None
                 raise hub_error(self.corpus.source, error, "streamed") from None
             read += 1
-            if self._wanted(row):
+            if wanted(row, self.corpus):
                 yield row
-
-    def _wanted(self, row: Row) -> bool:
-        return all(str(cell(row, column, self.corpus.source)) == value for column, value in self.corpus.where.items())
 
     def _cut(self) -> list[Unit]:
         corpus, source = self.corpus, self.corpus.source
@@ -257,7 +283,7 @@ class Units:
 
     def _columns(self, schema: pa.Schema) -> list[str]:
         """The columns that a recipe uses; `id`, `source` and `speech` where they are there."""
-        corpus = self.corpus
+        corpus, self.columns = self.corpus, sorted(schema.names)
         labels = [corpus.labels] if isinstance(corpus.labels, str) else corpus.labels or ()
         needed = [corpus.audio, *filter(None, (corpus.id, corpus.agreement)), *labels, *corpus.where]
         for column in needed:

@@ -6,9 +6,8 @@ accelerate launch -m wav2small_training.distillation.annotate RECIPE OUT [key=va
 
 import json
 import time
-import warnings
 from collections.abc import Iterator
-from itertools import count, islice, takewhile
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,32 +15,35 @@ import pyarrow as pa
 import torch
 import typer
 from accelerate import Accelerator
-from datasets.distributed import split_dataset_by_node
 from pyarrow import parquet
-from torchdata.stateful_dataloader import StatefulDataLoader
 
 from wav2small.atomic import whole_file
 from wav2small.cli.command import run_command
 from wav2small.inference.timeline import WindowBuffer
 from wav2small.models.adv import LABELS, LEAST_SECONDS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
-from wav2small.provenance.provenance import write_provenance
+from wav2small.provenance.provenance import Provenance, write_provenance
 
 from ..data import provenance
-from ..data.corpora import MisfitError, clip_count, open_rows, row_id, waveform
+from ..data.corpora import MisfitError, row_id, waveform
 from ..data.mixture import FAIR_SAMPLE
+from ..data.patience import Waiting
+from ..data.pins import pinned
+from ..data.units import Units
 from ..progress import ClipsPerSecond, progress
 from ..recipe import Corpus, Recipe
 from ..recipe_file import load_recipe
 from ..run_folder import open_run
 from ..teachers import load_teacher
 from .targets import label_clips
+from .teacher_labels import FINISHED, KEY, key_of, refuse_duplicates
+from .work import check_shared, share_work
 
-CLIPS = 256  # of a shard: what is lost at most when a run is killed
+BEGUN = "begun.json"
+CLIPS = 256  # of a shard of a folder: what is lost at most when a process is killed
 SCHEMA = pa.schema(
     [
-        ("source", pa.string()),
-        ("id", pa.string()),
+        *((name, pa.string()) for name in KEY),
         ("start", pa.float64()),
         ("duration", pa.float64()),
         *((name, pa.float32()) for name in LABELS),
@@ -55,126 +57,110 @@ SCHEMA = pa.schema(
 def annotate(recipe: Recipe, out: Path) -> int:
     """Run the teacher of a recipe on all clips of its corpora, training and validation, in windows of the longest crop.
 
-    Each shard holds `source`, `id`, `start` and `duration` in s, `arousal`, `dominance`, `valence` (the mean),
-    `members` (A/D/V of each member of the teacher), `teacher` and `revision`. A shard appears whole or not at all, and
-    carries the position in its corpus: killed and started again, a run goes on after its last shard. The folder gets a
-    `provenance.json`, like a checkpoint.
+    Each shard holds `source`, `config`, `split` and `commit` of the corpus, `id` of the clip, `start` and `duration` in
+    s, `arousal`, `dominance`, `valence` (the mean), `members` (A/D/V of each member of the teacher), `teacher` and its
+    `revision`. Processes and machines share the work, see [`share_work`]: killed and started again, by as many or
+    others, it goes on with the shards that are missing. The folder gets a `provenance.json`, like a checkpoint.
 
     Args:
         recipe: with a teacher; its augmentation is not used.
         out: folder of the shards.
 
     Returns:
-        Windows that this process labelled, in this and earlier starts.
+        Windows in the folder.
 
     Raises:
-        Wav2SmallError: if the recipe has no teacher, `out` holds other teacher labels, too many clips are bad, or a
-            licence is not known.
+        Wav2SmallError: if the recipe has no teacher, `out` holds other teacher labels, too many clips are bad, two have
+            one name, or a licence is not known.
     """
+    accelerator = Accelerator(mixed_precision=recipe.precision)
+    check_shared(out, accelerator)
+    windows = open_annotation(recipe, out, accelerator)
+    with progress(ClipsPerSecond(), Waiting(), disable=not accelerator.is_main_process) as bar:
+        task = bar.add_task(recipe.name, total=None)
+        share_work(
+            windows.names, out, windows.cut, windows.label, SCHEMA, recipe.workers,
+            told=lambda unit, rows: bar.advance(task, rows),
+        )  # fmt: skip
+    return finish_annotation(windows, out)
+
+
+def open_annotation(recipe: Recipe, out: Path, accelerator: Accelerator) -> "Windows":
+    """Prepare the folder of an annotation, or make sure that it is the one that is there; raises as [`annotate`]."""
     if recipe.teacher is None:
         raise Wav2SmallError("annotate needs a recipe with a teacher")
-    origin = provenance.of_teacher_labels(recipe)
-    accelerator = Accelerator(mixed_precision=recipe.precision)
-    keys = {corpus.model_dump_json(exclude={"weight"}): corpus for corpus in recipe.spoken_corpora}
+    recipe = pinned(recipe, out, accelerator)
+    origin = provenance.of_teacher_labels(recipe)  # a licence that is not known is told before the work
+    corpora = list({each.model_dump_json(exclude={"weight"}): each for each in recipe.spoken_corpora}.values())
     settings = {
         "teacher": recipe.teacher,
         "crop_seconds": recipe.crop_range[1],
         "precision": recipe.precision,
-        "processes": accelerator.num_processes,
-        "workers": recipe.workers,
-        "corpora": [json.loads(key) for key in keys],
+        "corpora": [corpus.model_dump(mode="json", exclude={"weight"}) for corpus in corpora],
     }
     with accelerator.main_process_first():
-        open_run(out / "begun.json", json.dumps(settings, indent=1) + "\n")
-    teacher = load_teacher(recipe.teacher, accelerator.device)
-    windows = 0
-    with progress(ClipsPerSecond(), disable=not accelerator.is_main_process) as bar:
-        for number, corpus in enumerate(keys.values()):
-            total = clip_count(corpus)
-            share = None if total is None else total / accelerator.num_processes
-            task = bar.add_task(corpus.source, total=share)
-            for shard in shards(corpus, out, number, recipe, teacher, accelerator):
-                windows += shard.num_rows
-                bar.advance(task, int(shard.schema.metadata[b"clips"]))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        write_provenance(origin, out)
-        with whole_file(out / "annotations.json") as temporary:
-            temporary.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
-    return windows
+        open_run(out / BEGUN, json.dumps(settings, indent=1) + "\n")
+    return Windows(recipe, [Units(corpus, recipe.cache) for corpus in corpora], accelerator, origin)
 
 
-def shards(
-    corpus: Corpus, out: Path, number: int, recipe: Recipe, teacher: torch.nn.Module, accelerator: Accelerator
-) -> Iterator[pa.Table]:
-    """Yield the shards of one corpus for one process: those that are there, then the others, as they are written."""
-    chunks = Chunks(corpus, out, number, recipe, accelerator)
-    for path in chunks.written():
-        yield parquet.read_table(path)
-    items = bad = 0
-    with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
-        warnings.simplefilter("ignore", UserWarning)
-        loader = StatefulDataLoader(chunks, batch_size=None, num_workers=recipe.workers, collate_fn=as_it_is)
-    for path, windows, errors, facts in loader:
-        items, bad = items + int(facts["clips"]), bad + len(errors)
-        if bad > recipe.max_bad_share * max(items, FAIR_SAMPLE):
-            raise Wav2SmallError(f"{bad} of {items} items of {corpus.source} are bad, the last of them: {errors[-1]}")
-        table = label_windows(windows, corpus, recipe, teacher, accelerator).replace_schema_metadata(facts)
-        with whole_file(path) as temporary:
-            parquet.write_table(table, temporary)
-        yield table
+def finish_annotation(windows: "Windows", out: Path) -> int:
+    """Say that all shards are there; gives the number of their windows. Who comes later finds it said."""
+    shards = [out / name for name in windows.names]
+    if not (out / FINISHED).is_file():
+        refuse_duplicates(shards)
+        write_provenance(windows.origin, out)
+        with whole_file(out / FINISHED) as temporary:
+            temporary.write_bytes((out / BEGUN).read_bytes())
+    return sum(parquet.read_metadata(shard).num_rows for shard in shards)
 
 
-class Chunks(torch.utils.data.IterableDataset[tuple[Path, list[dict[str, Any]], list[str], dict[str, str]]]):
-    """What the missing shards of a corpus are made from; worker processes decode it while the teacher is busy.
+class Windows:
+    """The windows of all clips of some corpora, in parts that become a shard each, and their labels.
 
-    Each worker of each process has its own share of the clips, and its own shards. A chunk is the path of a shard, the
-    windows of its clips, what was bad, and the facts to keep beside them.
+    Args:
+        recipe: of the annotation.
+        corpora: their units.
+        accelerator: of the run.
+        origin: provenance of the labels.
     """
 
-    def __init__(self, corpus: Corpus, out: Path, number: int, recipe: Recipe, accelerator: Accelerator):
-        self.corpus, self.out, self.number = corpus, out, number
+    def __init__(self, recipe: Recipe, corpora: list[Units], accelerator: Accelerator, origin: Provenance):
+        self.recipe, self.corpora, self.accelerator, self.origin = recipe, corpora, accelerator, origin
         self.crop = round(recipe.crop_range[1] * SAMPLING_RATE)
-        workers = max(1, recipe.workers)
-        self.first, self.consumers = accelerator.process_index * workers, accelerator.num_processes * workers
-        self.shares = range(self.first, self.first + workers)  # of this process
-        self.clips = CLIPS
+        self.parts = [(number, part) for number, units in enumerate(corpora) for part in units.parts(CLIPS)]
+        self.names = [f"{number:02}-{part.start:06}.parquet" for number, part in self.parts]
+        self.items = self.bad = 0
+        self._teacher: torch.nn.Module | None = None
 
-    def path(self, share: int, i: int) -> Path:
-        """The path of a shard."""
-        return self.out / f"{self.number:02}-{share:03}-{i:06}.parquet"
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_teacher": None, "accelerator": None}  # workers need neither
 
-    def written(self) -> Iterator[Path]:
-        """The shards of this process that are there."""
-        for share in self.shares:
-            yield from takewhile(Path.is_file, (self.path(share, i) for i in count()))
+    def cut(self, number: int) -> Iterator[tuple[list[dict[str, Any]], list[str], int]]:
+        """Windows of some clips at a time, what is bad, and how many clips they were."""
+        of_corpus, part = self.parts[number]
+        units = self.corpora[of_corpus]
+        rows = (row for unit in part for row in units.rows(unit))
+        while chunk := list(islice(rows, CLIPS)):
+            yield *cut(chunk, units.corpus, self.crop), len(chunk)
 
-    def __iter__(self) -> Iterator[tuple[Path, list[dict[str, Any]], list[str], dict[str, str]]]:
-        worker = torch.utils.data.get_worker_info()
-        share = self.first + (worker.id if worker else 0)
-        rows = split_dataset_by_node(open_rows(self.corpus), share, self.consumers)
-        start = next(i for i in count() if not self.path(share, i).is_file())
-        if start:
-            last = parquet.read_metadata(self.path(share, start - 1)).metadata
-            if last[b"done"] == b"1":
-                return
-            rows.load_state_dict(json.loads(last[b"position"]))
-        iterator = iter(rows)
-        for i in count(start):
-            chunk = list(islice(iterator, self.clips))
-            done = len(chunk) < self.clips
-            windows, errors = cut(chunk, self.corpus, self.crop)
-            facts = {"clips": str(len(chunk)), "bad": str(len(errors)), "done": str(int(done))}
-            yield self.path(share, i), windows, errors, {**facts, "position": json.dumps(rows.state_dict())}
-            if done:
-                return
+    def label(self, number: int, piece: tuple[list[dict[str, Any]], list[str], int]) -> list[dict[str, Any]]:
+        """Rows of some windows, as the teacher labels them."""
+        windows, errors, clips = piece
+        corpus = self.corpora[self.parts[number][0]].corpus
+        self.items, self.bad = self.items + clips, self.bad + len(errors)
+        if self.bad > self.recipe.max_bad_share * max(self.items, FAIR_SAMPLE):
+            raise Wav2SmallError(
+                f"{self.bad} of {self.items} items of {corpus.source} are bad, the last of them: {errors[-1]}"
+            )
+        return label_windows(windows, corpus, self.recipe, self.teacher, self.accelerator)
 
-
-def as_it_is(chunk: Any) -> Any:
-    """A chunk; by default a loader makes tensors of its arrays."""
-    return chunk
+    @property
+    def teacher(self) -> torch.nn.Module:
+        """The teacher, loaded at first use: not where all is done."""
+        if self._teacher is None:
+            assert self.recipe.teacher is not None
+            self._teacher = load_teacher(self.recipe.teacher, self.accelerator.device)
+        return self._teacher
 
 
 def cut(chunk: list[dict[str, Any]], corpus: Corpus, crop: int) -> tuple[list[dict[str, Any]], list[str]]:
@@ -195,16 +181,16 @@ def cut(chunk: list[dict[str, Any]], corpus: Corpus, crop: int) -> tuple[list[di
 
 def label_windows(
     windows: list[dict[str, Any]], corpus: Corpus, recipe: Recipe, teacher: torch.nn.Module, accelerator: Accelerator
-) -> pa.Table:
+) -> list[dict[str, Any]]:
     """Run the teacher on windows; one row for each, in their order."""
     if not windows:
-        return pa.Table.from_pylist([], schema=SCHEMA)
+        return []
     named = ", ".join([recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or [])
     revision = getattr(getattr(teacher, "config", None), "_commit_hash", None)
     logits, members = label_clips(teacher, [window["samples"] for window in windows], accelerator)
-    rows = [
+    return [
         {
-            "source": corpus.source,
+            **key_of(corpus),
             "id": window["id"],
             "start": window["start"] / SAMPLING_RATE,
             "duration": len(window["samples"]) / SAMPLING_RATE,
@@ -215,7 +201,6 @@ def label_windows(
         }
         for window, label, each in zip(windows, logits.tolist(), members.tolist(), strict=True)
     ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def main(

@@ -32,9 +32,11 @@ from wav2small.provenance.provenance import Provenance, write_provenance
 from ..data import provenance
 from ..data.augment import Augment
 from ..data.batches import MixedBatches
+from ..data.check import refuse_what_fails
 from ..data.mixture import Mixture
 from ..data.overlap import shared_clips
 from ..data.patience import Waiting
+from ..data.pins import pinned
 from ..data.rendered import RenderedClips, is_rendered
 from ..progress import progress
 from ..recipe import Augmentation, MixtureRecipe, Recipe
@@ -47,6 +49,7 @@ from .losses import DistillationLoss
 from .report import write_report
 from .save_clock import SaveClock, Termination
 from .targets import Targets, ValidationSet, to_device
+from .work import check_shared
 
 MAY_CHANGE = ("steps", "workers", "save_every", "save_minutes", "trackers", "cache")  # when a run goes on
 
@@ -73,8 +76,12 @@ def distill(recipe: Recipe, resume: bool = False) -> LoopState:
             teacher and audio leave the student without a licence.
     """
     out = Path(recipe.output)
-    origin = provenance.of_student(recipe)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=recipe.trackers or None, project_dir=out)
+    check_shared(out, accelerator)
+    if accelerator.is_main_process:
+        refuse_what_fails(recipe)
+    recipe = pinned(recipe, out, accelerator)
+    origin = provenance.of_student(recipe)
     with locked(out) if accelerator.is_main_process else nullcontext(), Termination() as termination:
         return train(recipe, origin, accelerator, prepare_run(out, recipe, resume, accelerator), termination)
 

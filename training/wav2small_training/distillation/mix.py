@@ -7,10 +7,9 @@ students: their recipes name the shards as a corpus, `source: OUT/*.parquet`, `l
 """
 
 import io
-import json
 import time
-import warnings
-from itertools import count, islice
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,23 @@ import pyarrow as pa
 import soundfile
 from accelerate import Accelerator
 from pyarrow import parquet
-from torchdata.stateful_dataloader import StatefulDataLoader
 
-from wav2small.atomic import whole_file
 from wav2small.models.adv import LABELS, SAMPLING_RATE
-from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import write_provenance
 
 from ..data import provenance
+from ..data.mixture import Mixture
+from ..data.patience import Waiting
+from ..data.pins import pinned
 from ..progress import ClipsPerSecond, progress
 from ..recipe import MixtureRecipe
 from ..run_folder import open_run
 from .distill import make_mixture
-from .loop_state import as_json
 from .targets import Targets, label_clips
+from .work import check_shared, share_work
 
 SHARD = 512  # clips of a shard: what is lost at most when a run is killed
+MAY_CHANGE = ("workers", "cache")  # when it goes on
 POOL = 64  # clips that the teacher labels together, in batches of similar length
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 COLUMNS = (*LABELS, "speech")
@@ -46,9 +46,10 @@ SCHEMA = pa.schema(
 def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
     """Render clips of a recipe's mixture: what a student will train on, and its targets.
 
-    Worker processes decode and augment, this process runs the teacher. Each shard appears whole or not at all and
-    carries the position in the mixture: killed and started again with the same recipe, a run goes on after its last
-    shard, and gives the same clips. The folder gets `recipe.yaml` and a `provenance.json`, like a checkpoint.
+    Worker processes decode and augment, this process runs the teacher. Each shard appears whole or not at all and needs
+    no other. Processes and machines share the work, see [`share_work`]: killed and started again with the same recipe,
+    by as many or others, it goes on with the shards that are missing, and gives the same clips. The folder gets
+    `recipe.yaml` and a `provenance.json`, like a checkpoint.
 
     Args:
         recipe: its corpora, augmentation, crops, seed, and teacher or labels.
@@ -62,62 +63,61 @@ def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
         Wav2SmallError: if `out` holds the mixture of another recipe, or data cannot be read.
     """
     recipe = recipe.mixture  # how a student would train makes no difference
-    origin = provenance.of_mixture(recipe)
-    open_run(out / "recipe.yaml", recipe.to_yaml())
     accelerator = Accelerator(mixed_precision=recipe.precision)
+    check_shared(out, accelerator)
+    recipe = pinned(recipe, out, accelerator)
+    origin = provenance.of_mixture(recipe)
+    with accelerator.main_process_first():
+        open_run(out / "recipe.yaml", recipe.to_yaml(), MAY_CHANGE)
     targets = Targets(recipe, accelerator)
-    loader = make_loader(recipe, targets, accelerator)
-    paths = (out / f"mixture-{i:05d}.parquet" for i in count())
-    total, last = 0, None
-    for path in paths:
-        if not path.is_file():
-            break
-        last = path
-        total += parquet.read_metadata(path).num_rows
-    if last and total < clips:
-        loader.load_state_dict(position_after(last))
-    each = recipe.augmentation.recordings
-    stream = iter(loader) if total < clips else iter(())
-    with progress(ClipsPerSecond()) as bar:
-        task = bar.add_task(recipe.name, total=max(clips, total), completed=total)
-        while total < clips:
-            rows: list[dict[str, Any]] = []
-            while (missing := min(SHARD, clips - total) - len(rows)) > 0:
-                rows += labelled(list(islice(stream, min(POOL, -(-missing // each)))), targets)
-                bar.update(task, completed=total + len(rows))
-            table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"position": as_json(loader)})
-            with whole_file(path) as temporary:
-                parquet.write_table(table, temporary)
-            total, path = total + len(rows), next(paths)
+    parts = Parts(make_mixture(recipe, targets, accelerator, measure_speech=True), targets, clips)
+    with progress(ClipsPerSecond(), Waiting(), disable=not accelerator.is_main_process) as bar:
+        task = bar.add_task(recipe.name, total=clips)
+        share_work(
+            parts.names, out, parts.render, parts.label, SCHEMA, recipe.workers,
+            done=lambda i: is_whole(out / parts.names[i], parts.rows(i)),
+            told=lambda unit, rows: bar.advance(task, rows),
+        )  # fmt: skip
     write_provenance(origin, out)
-    accelerator.end_training()
-    return total
+    return sum(parquet.read_metadata(shard).num_rows for shard in out.glob("mixture-*.parquet"))
 
 
-def position_after(shard: Path) -> dict[str, Any]:
-    """The position in the mixture after a shard.
+def is_whole(shard: Path, rows: int) -> bool:
+    """Whether a shard is there, with as many rows; the last one of a shorter mixture has fewer."""
+    return shard.is_file() and parquet.read_metadata(shard).num_rows >= rows
 
-    Raises:
-        Wav2SmallError: if the shard does not say it, or says it in another way.
+
+class Parts:
+    """The parts of a mixture, a shard each, and their labels.
+
+    Args:
+        mixture: to render.
+        targets: which label it.
+        clips: in all; a part has as many as a shard, and the last one what is left.
     """
-    try:
-        position: dict[str, Any] = json.loads(parquet.read_metadata(shard).metadata[b"position"])
-    except (KeyError, TypeError, ValueError):
-        raise Wav2SmallError(f"{shard} does not say how to go on after it: render to another folder") from None
-    return position
 
+    def __init__(self, mixture: Mixture, targets: Targets, clips: int):
+        self.mixture, self.targets, self.clips, self.shard = mixture, targets, clips, SHARD
+        self.each = 1 if mixture.augment is None else mixture.augment.settings.recordings
+        self.names = [f"mixture-{i:05d}.parquet" for i in range(-(-clips // SHARD))]
 
-def make_loader(recipe: MixtureRecipe, targets: Targets, accelerator: Accelerator) -> StatefulDataLoader:
-    """The mixture clip by clip, augmented and encoded by worker processes."""
-    with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
-        warnings.simplefilter("ignore", UserWarning)
-        return StatefulDataLoader(
-            make_mixture(recipe, targets, accelerator, measure_speech=True),
-            batch_size=None,
-            collate_fn=encoded,
-            num_workers=recipe.workers,
-            prefetch_factor=POOL if recipe.workers else None,  # work for the time in which the teacher is busy
-        )
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "targets": None}  # workers have no teacher
+
+    def rows(self, number: int) -> int:
+        """Clips of a part."""
+        return min(self.shard, self.clips - number * self.shard)
+
+    def render(self, number: int) -> Iterator[list[dict[str, Any]]]:
+        """Augmented and encoded clips of a part, some at a time."""
+        clips = self.mixture.part(number, -(-self.shard // self.each))
+        drawn = map(encoded, islice(clips, -(-self.rows(number) // self.each)))
+        while pool := list(islice(drawn, POOL)):
+            yield pool
+
+    def label(self, number: int, pool: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows of some clips."""
+        return labelled(pool, self.targets)
 
 
 def encoded(clip: dict[str, Any]) -> dict[str, Any]:

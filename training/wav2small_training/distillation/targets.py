@@ -82,7 +82,7 @@ class ValidationSet:
             for row in islice(random_rows(corpus, recipe.seed), share):
                 name, start, target = row_id(row, corpus), 0, own_target(row, corpus)
                 if targets.teacher_labels and corpus.speech:
-                    windows = targets.teacher_labels(corpus.source, name)
+                    windows = targets.teacher_labels(corpus, name)
                     if not windows:
                         raise Wav2SmallError(f"{name} of {corpus.source} has no teacher label: annotate it too")
                     start, target = round(windows[0][0] * SAMPLING_RATE), windows[0][1]
