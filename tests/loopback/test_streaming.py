@@ -45,16 +45,15 @@ def sent():
     return int(urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/bytes-sent").read())
 
 def read(corpus, consumers, clips):
-    before, speakers, names = sent(), [], []
-    for process in range(-(-consumers // 8)):  # of up to 8 workers each
-        units = Units(corpus)
-        workers = range(process * 8, min(consumers, process * 8 + 8))
+    before, speakers, names, streams = sent(), [], [], []
+    for first in range(0, consumers, 8):  # processes of up to 8 workers
+        units, workers = Units(corpus), range(first, min(consumers, first + 8))
         slots = max(8, 64 // len(workers))
-        streams = [iter(Shuffled(units, 1, worker, consumers, slots)) for worker in workers]
-        for batch in range(clips // 64 // -(-consumers // 8)):
-            found = [row["id"] for stream in streams for row in islice(stream, 64 // len(workers))]
-            names += found
-            speakers.append(len({name.split("-")[0] for name in found}))
+        streams += [iter(Shuffled(units, 1, worker, consumers, slots)) for worker in workers]
+    for batch in range(clips // 64):  # of all processes together
+        found = [row["id"] for stream in streams for row in islice(stream, 64 // consumers)]
+        names += found
+        speakers.append(len({name.split("-")[0] for name in found}))
     return {"bytes": (sent() - before) / len(names), "speakers": min(speakers), "clips": len(names)}
 
 clips = int(sys.argv[1])
