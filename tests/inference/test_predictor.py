@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -18,6 +19,7 @@ from wav2small import Prediction, Wav2SmallError
 from wav2small.bundled import BUNDLED, DEFAULT, bundled_checkpoints
 from wav2small.checkpoint import load_checkpoint
 from wav2small.models.adv import LABELS
+from wav2small.models.errors import Wav2SmallWarning
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +169,32 @@ def test_a_clip_that_is_too_short_or_too_long_is_an_error_that_names_it(predicto
     with pytest.raises(Wav2SmallError, match="longer than 10 minutes: cut it or predict a timeline"):
         predictor((np.zeros(601 * 8000, np.int16), 8000))
     assert predictor((spoken(0.1), RATE)).end == pytest.approx(0.1)
+
+
+def test_long_clips_share_no_forward_pass_and_windows_one_of_at_most_a_minute(predictor, monkeypatch):
+    passes = []
+    run = type(predictor)._run
+    monkeypatch.setattr(type(predictor), "_run", lambda self, batch: passes.append(batch.shape) or run(self, batch))
+    predictor([(spoken(seconds), RATE) for seconds in (70, 70, 2, 2)])
+    predictor.timeline((spoken(45), RATE), window=25, hop=2)
+    assert (2, 2 * RATE) in passes and (1, 70 * RATE) in passes and (2, 25 * RATE) in passes
+    assert max(clips * samples for clips, samples in passes if clips > 1) <= 60 * RATE
+
+
+def test_a_quiet_recording_gives_a_warning_and_its_prediction(predictor):
+    samples = spoken(2)
+    quiet = 2e-3 * samples / np.abs(samples).max()
+    with pytest.warns(Wav2SmallWarning, match="stays below -60 dB: it may sound otherwise when it is louder"):
+        assert predictor((quiet, RATE)).spoken
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predictor((samples, RATE))
+
+
+@pytest.mark.parametrize("rate", [0, -1, 1, 16000.5, 2**31, float("nan"), "16000"])
+def test_a_stream_of_an_absurd_rate_is_refused(predictor, rate):
+    with pytest.raises(Wav2SmallError, match=r"it must be a whole number from 1000 to 768000 Hz"):
+        predictor.stream(2, 1, rate)
 
 
 def test_a_timeline_holds_the_predictions_of_its_windows(predictor):

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import wav2small as reference
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
-from wav2small import Wav2SmallConfig, Wav2SmallForAudioClassification
+from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
 from wav2small.convert.student import hub_variant_keys, load_renamed
+from wav2small.models.pipeline_adv import AdvPipeline
 
 POOLINGS = ["token", "gram"]
 
@@ -187,3 +188,13 @@ def test_torch_compile_gives_the_same_answer():
     compiled = torch.compile(net, backend="aot_eager")
     with torch.no_grad():
         torch.testing.assert_close(compiled(values, mask).logits, net(values, mask).logits, rtol=1e-5, atol=1e-5)
+
+
+def test_the_pipeline_has_the_limits_of_the_predictor():
+    model = Wav2SmallForAudioClassification(Wav2SmallConfig(channels=2))
+    pipe = AdvPipeline(model=model, feature_extractor=Wav2Vec2FeatureExtractor(return_attention_mask=True))
+    assert len(pipe((voice_like(0.1), 16000))) == 3
+    with pytest.raises(Wav2SmallError, match=r"is 0.006 s long: at least 0.1 s are needed"):
+        pipe((np.zeros(96, np.float32), 16000))
+    with pytest.raises(Wav2SmallError, match="is longer than 10 minutes"):
+        pipe((np.zeros(601 * 16000, np.int16), 16000))

@@ -313,7 +313,9 @@ def models(
     from .catalogue_table import catalogue_table
 
     named = {str(folder): folder for folder in folders or []}
-    Console().print(catalogue_table(catalogue(bundled_checkpoints() | checkout_checkpoints() | named)))
+    with Console(stderr=True).status("measuring"):
+        entries = catalogue(bundled_checkpoints() | checkout_checkpoints() | named)
+    Console().print(catalogue_table(entries))
 
 
 @app.command()
