@@ -20,7 +20,7 @@ def test_a_check_says_what_each_source_holds_and_whether_it_can_be_used(tmp_path
     sources = [{"source": folder}, {"source": f"{tmp_path}/*.parquet"}, {"source": folder, "licence": "mine"}]
     good, columns, licence, teacher = check_recipe(recipe(*sources))
     text = str(good)
-    assert text.startswith(f"{folder}: can be used\n  6 clips, 0.000 GB\n  columns arousal")
+    assert text.startswith(f"{folder}: can be used\n  6 clips, 0.000 GB\n  columns agreed, arousal")
     assert "read 000.flac: 0.8 s" in text and "licence in the recipe: CC0-1.0: any use" in text
     assert columns.error == f"{tmp_path}/*.parquet has no column 'audio'; it has id, sound"
     assert "has a licence that is not known here ('mine')" in licence.error

@@ -48,7 +48,7 @@ class SaveClock:
         if self.accelerator.num_processes > 1:  # their clocks differ, and a signal may reach one of them alone
             said = torch.tensor([[asked_to_end, late]], device=self.accelerator.device, dtype=torch.int)
             asked_to_end, late = self.accelerator.gather(said).max(dim=0).values.bool().tolist()
-        save = step > 0 and (asked_to_end or late or step % self.steps == 0)
+        save = asked_to_end or (step > 0 and (late or step % self.steps == 0))
         if save:
             self.last = time.monotonic()
         return asked_to_end, save
