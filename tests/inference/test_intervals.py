@@ -23,6 +23,7 @@ from wav2small.inference.speech import level_range
 from wav2small.inference.words import AffectWords
 from wav2small.models.adv import LABELS
 from wav2small_training.evaluation.intervals import crops, quantiles
+from wav2small_training.hub.card_text import held
 
 ERRORS = ((-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),) * 3
 WIDER = np.array(ERRORS) * np.linspace(2, 1, GROUPS)[:, None, None]  # the shorter and noisier, the wider
@@ -141,6 +142,14 @@ def test_bundled_intervals_say_what_they_were_measured_on_and_how_often_they_hol
     intervals = Intervals.read(BUNDLED)
     assert "stand for ratings" in intervals.measured_on
     assert {"on", "crops", *LABELS} == set(intervals.checked[0]) and len(intervals.checked) > 1
+
+
+def test_a_card_says_what_the_intervals_refer_to_and_how_often_they_hold():
+    intervals = Intervals.read(BUNDLED)
+    text = held(intervals)
+    assert intervals.measured_on in text
+    for one in intervals.checked:
+        assert f"{one['on']} {one['arousal']} / {one['dominance']} / {one['valence']}" in text
 
 
 @settings(deadline=None, max_examples=20)
