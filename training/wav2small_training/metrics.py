@@ -1,11 +1,12 @@
-"""Agreement of predictions with targets in each dimension, and its confidence interval."""
+"""Agreement of predictions with targets in each dimension, and its confidence interval.
+
+SciPy is imported where it is used: an export needs `ccc` alone, and has no SciPy.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import jensenshannon
-from scipy.stats import bootstrap, mannwhitneyu, spearmanr
 
 AT_ONCE = 500_000  # numbers that the bootstrap draws at once
 UNCHANGED = 0.05  # a smaller difference of two predictions counts as none (audeering/ser-tests)
@@ -43,6 +44,8 @@ def spearman(prediction: np.ndarray, target: np.ndarray) -> float:
     """Spearman's rank correlation of two (n,) arrays; 0 where either is constant."""
     if np.ptp(prediction) == 0 or np.ptp(target) == 0:
         return 0.0
+    from scipy.stats import spearmanr
+
     return float(spearmanr(prediction, target).statistic)
 
 
@@ -61,6 +64,8 @@ def auc(high: np.ndarray, low: np.ndarray, axis: int = 0) -> np.ndarray:
         0..1, without that axis; .5 is chance.
     """
     pairs = high.shape[axis] * low.shape[axis]
+    from scipy.stats import mannwhitneyu
+
     return np.asarray(mannwhitneyu(high, low, axis=axis, method="asymptotic").statistic / pairs)
 
 
@@ -77,6 +82,8 @@ def js_distance(prediction: np.ndarray, target: np.ndarray, bins: int = 10) -> f
     """
     edges = np.linspace(0, 1, bins + 1)
     shares = [np.histogram(np.clip(values, 0, 1), edges)[0] for values in (prediction, target)]
+    from scipy.spatial.distance import jensenshannon
+
     return float(jensenshannon(*shares, base=2))
 
 
@@ -110,6 +117,8 @@ def interval(
 
     def statistic(drawn: np.ndarray, wanted: np.ndarray, axis: int) -> np.ndarray:
         return metric(np.moveaxis(drawn, axis, 0), np.moveaxis(wanted, axis, 0))
+
+    from scipy.stats import bootstrap
 
     found: Any = bootstrap(
         (prediction, target),
