@@ -7,7 +7,7 @@ const { load, resample, SAMPLING_RATE } = await import(text("network")).catch(fa
 const NAMES = ["arousal", "dominance", "valence"];
 const DASHES = { arousal: [], dominance: [8, 4], valence: [2, 3] };
 const WINDOW = 5, HOP = 1, LIVE_EVERY = 0.25; // seconds
-const LEAST_SECONDS = 0.1;
+const LEAST_SECONDS = 0.1, CHUNK = 512;
 
 const state = { model: null, words: null, results: [], shown: null, baseline: null, live: null };
 
@@ -35,25 +35,58 @@ async function predictFile(file) {
   for (let start = 0; start === 0 || start + HOP < seconds; start += HOP) {
     const from = Math.max(0, Math.min(start, seconds - WINDOW)), to = Math.min(seconds, from + WINDOW);
     const part = samples.subarray(from * SAMPLING_RATE, to * SAMPLING_RATE);
-    if (part.length >= LEAST_SECONDS * SAMPLING_RATE) course.push({ start: from, end: to, ...state.model.predict(part, SAMPLING_RATE) });
+    if (part.length >= LEAST_SECONDS * SAMPLING_RATE) course.push({ start: from, end: to, ...predict(part) });
     if (to >= seconds) break;
     await new Promise(requestAnimationFrame); // the page stays alive during a long recording
   }
-  return { name: file.name, url: URL.createObjectURL(file), seconds, course, ...state.model.predict(samples, SAMPLING_RATE) };
+  return { name: file.name, url: URL.createObjectURL(file), seconds, course, ...predict(samples) };
 }
 
-const level = (value, [low, high]) => (value < low ? 0 : value > high ? 2 : 1);
+function quantile(sorted, share) {
+  const at = share * (sorted.length - 1), whole = Math.floor(at), next = Math.min(whole + 1, sorted.length - 1);
+  return sorted[whole] + (at - whole) * (sorted[next] - sorted[whole]);
+}
+
+/** dB between the loud and the soft moments of samples: noise fills the soft ones. */
+function levelRange(samples) {
+  const levels = new Float64Array(Math.floor(samples.length / CHUNK)).map((_, i) => {
+    const power = samples.subarray(i * CHUNK, (i + 1) * CHUNK).reduce((sum, each) => sum + each * each, 0) / CHUNK;
+    return 10 * Math.log10(power + 1e-10);
+  }).sort();
+  return quantile(levels, 0.9) - quantile(levels, 0.1);
+}
+
+/** Samples at 16 kHz -> the prediction, with `intervals` that hold 8 of 10 ratings of such clips, if they were measured. */
+function predict(samples) {
+  const prediction = state.model.predict(samples, SAMPLING_RATE), known = state.words.intervals;
+  if (!known || !spoken(prediction)) return prediction;
+  const above = (value, limits) => limits.filter((limit) => value >= limit).length;
+  const seconds = (prediction.speech * samples.length) / SAMPLING_RATE;
+  const group = above(levelRange(samples), known.ranges) * (known.seconds.length + 1) + above(seconds, known.seconds);
+  prediction.intervals = Object.fromEntries(NAMES.map((name, i) => [name, known.errors[group][i].map((error) => prediction[name] + error)]));
+  return prediction;
+}
+
+/** 0, 1 or 2: low, middle, high; a value whose interval reaches across the middle is there. */
+function level(value, [low, high], [bottom, top] = [value, value]) {
+  const middle = (low + high) / 2;
+  return value < low && top <= middle ? 0 : value > high && bottom >= middle ? 2 : 1;
+}
 
 /** The word for a place in the plane, from the checkpoint's thresholds. */
-function word({ arousal, valence }) {
-  return state.words.grid[level(arousal, state.words.arousal)][level(valence, state.words.valence)];
+function word({ arousal, valence, intervals = {} }) {
+  return state.words.grid[level(arousal, state.words.arousal, intervals.arousal)][level(valence, state.words.valence, intervals.valence)];
 }
 
 /** A prediction, relative to the speaker's baseline where one is set: its shift from there, on ordinary speech. */
 function relative(prediction) {
   if (!state.baseline) return prediction;
   const shifted = { ...prediction };
-  for (const name of NAMES) shifted[name] = prediction[name] - state.baseline[name] + middle(name);
+  const shift = (name) => middle(name) - state.baseline[name];
+  for (const name of NAMES) shifted[name] = prediction[name] + shift(name);
+  if (prediction.intervals) {
+    shifted.intervals = Object.fromEntries(NAMES.map((name) => [name, prediction.intervals[name].map((each) => each + shift(name))]));
+  }
   return shifted;
 }
 
@@ -79,6 +112,10 @@ function drawGauges(prediction) {
     if (band(name)) {
       const [low, high] = band(name);
       track.append(element("i", { class: "ordinary", style: `left:${percent(low)};width:${percent(high - low)}` }));
+    }
+    if (prediction.intervals) {
+      const [low, high] = prediction.intervals[name].map(percent);
+      track.append(element("i", { class: "interval", style: `left:${low};width:calc(${high} - ${low})` }));
     }
     gauge.append(title, track);
     return gauge;
@@ -109,13 +146,23 @@ function drawCurves(course) {
   pen.fillStyle = style.getPropertyValue("--soft");
   pen.fillText(high.toFixed(2), 4 * scale, 12 * scale);
   pen.fillText(low.toFixed(2), 4 * scale, height - 4 * scale);
+  const [only] = heard, points = heard.length > 1 ? heard : [{ ...only, end: only.start }, { ...only, start: only.end }];
+  const x = (each) => (((each.start + each.end) / 2 - from) / (to - from || 1)) * width, y = (value) => height - ((value - low) / (high - low)) * height;
+  pen.globalAlpha = 0.06;
+  for (const name of NAMES) { // the intervals, as far as they are in the picture
+    pen.fillStyle = style.getPropertyValue(`--${name}`);
+    pen.beginPath();
+    for (const each of points) if (each.intervals) pen.lineTo(x(each), y(each.intervals[name][1]));
+    for (const each of points.toReversed()) if (each.intervals) pen.lineTo(x(each), y(each.intervals[name][0]));
+    pen.fill();
+  }
+  pen.globalAlpha = 1;
   pen.lineWidth = 2.5 * scale;
   for (const name of NAMES) {
     pen.strokeStyle = style.getPropertyValue(`--${name}`);
     pen.setLineDash(DASHES[name].map((each) => each * scale));
     pen.beginPath();
-    const [only] = heard, points = heard.length > 1 ? heard : [{ ...only, end: only.start }, { ...only, start: only.end }];
-    for (const each of points) pen.lineTo((((each.start + each.end) / 2 - from) / (to - from || 1)) * width, height - ((each[name] - low) / (high - low)) * height);
+    for (const each of points) pen.lineTo(x(each), y(each[name]));
     pen.stroke();
   }
 }
@@ -134,6 +181,7 @@ function show(result) {
     $("word").textContent = word(prediction);
     drawGauges(prediction);
     drawPlane(prediction, result.course);
+    $("interval-note").hidden = !prediction.intervals;
   }
   $("player").hidden = !result.url;
   if (result.url && $("player").src !== result.url) $("player").src = result.url;
@@ -208,8 +256,13 @@ async function stop() {
 }
 
 function csv({ name, course }) {
-  const lines = course.map((each) => [each.start.toFixed(2), each.end.toFixed(2), ...NAMES.map((key) => (spoken(each) ? each[key].toFixed(4) : ""))].join(","));
-  const link = element("a", { href: URL.createObjectURL(new Blob([`start,end,${NAMES.join(",")}\n${lines.join("\n")}\n`], { type: "text/csv" })), download: `${name}.csv` });
+  const heads = NAMES.concat(state.words.intervals ? NAMES.flatMap((key) => [`${key}_low`, `${key}_high`]) : []);
+  const values = (each) => (spoken(each) ? [...NAMES.map((key) => each[key]), ...NAMES.flatMap((key) => each.intervals?.[key] ?? [])] : []);
+  const lines = course.map((each) => {
+    const cells = values(each).map((value) => value.toFixed(4));
+    return [each.start.toFixed(2), each.end.toFixed(2), ...heads.map((_, i) => cells[i] ?? "")].join(",");
+  });
+  const link = element("a", { href: URL.createObjectURL(new Blob([`start,end,${heads.join(",")}\n${lines.join("\n")}\n`], { type: "text/csv" })), download: `${name}.csv` });
   link.click();
 }
 
