@@ -3,7 +3,8 @@
  * Float: weights (inputs, outputs), outputs filled up to a multiple of 16: the loop over outputs vectorises.
  * 8 and 4 bits: codes (outputs, inputs), inputs filled up with zeros; a weight is code * scale of its output. The
  * input of a layer is rounded to 16 bits with one scale for the vector, which costs 1e-5 of its largest value and makes
- * the products integers: two a cycle on a Cortex-M4 (SMLAD), 8 to 32 an instruction on larger machines.
+ * the products integers: two a cycle on a Cortex-M4 (SMLAD), 8 to 32 an instruction on larger machines. Biases have 16
+ * bits and one scale for the layer, too.
  */
 
 #define FILLED(count, multiple) (((count) + (multiple) - 1) / (multiple) * (multiple))
@@ -11,6 +12,7 @@
 #if WAV2SMALL_BITS == 32
 
 struct dense { int inputs, outputs; const float *weights, *bias; };
+#define BIAS(layer, output) ((layer)->bias ? (layer)->bias[output] : 0.0f)
 struct depthwise { int kernel, dilation, after, history; const float *weights; };
 
 static void dense(const struct dense *layer, const float *restrict x, float *restrict y)
@@ -27,12 +29,13 @@ static void dense(const struct dense *layer, const float *restrict x, float *res
         for (int o = 0; o < width; o++)
             sum[o] += x[i] * w[o];
     for (int o = 0; o < layer->outputs; o++)
-        y[o] = sum[o] + (layer->bias ? layer->bias[o] : 0.0f);
+        y[o] = sum[o] + BIAS(layer, o);
 }
 
 #else
 
-struct dense { int inputs, outputs, bits; const void *codes; const float *scale, *bias; };
+struct dense { int inputs, outputs, bits; const void *codes; const float *scale; const int16_t *bias; float bias_scale; };
+#define BIAS(layer, output) ((layer)->bias ? (float)(layer)->bias[output] * (layer)->bias_scale : 0.0f)
 struct depthwise { int kernel, dilation, after, history; const int8_t *weights; const float *scale; };
 
 /* A float and its bits: the bits of positive floats are in the order of the floats, and in 1.5 * 2^23 + x the lowest
@@ -133,7 +136,7 @@ static void dense(const struct dense *layer, const float *restrict x, float *res
     for (int o = 0; o < layer->outputs; o++) {
         int32_t sum = layer->bits == 4 ? dot_4(nibbles + o * (filled / 4), codes, filled)
                                        : dot_8(bytes + o * filled, codes, filled);
-        y[o] = (float)sum * (scale * layer->scale[o]) + (layer->bias ? layer->bias[o] : 0.0f);
+        y[o] = (float)sum * (scale * layer->scale[o]) + BIAS(layer, o);
     }
 }
 

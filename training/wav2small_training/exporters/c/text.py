@@ -74,17 +74,23 @@ def linear(name: str, layer: Layer, bits: int) -> tuple[str, str]:
     outputs, inputs = layer.weights.shape
     bias = layer.biases.get(bits, layer.bias)
     bias_name = "NULL" if bias is None else f"{name}_bias"
-    text = "" if bias is None else array("float", bias_name, bias)
     if bits == 32:
+        text = "" if bias is None else array("float", bias_name, bias)
         text += array("float", f"{name}_weights", filled(layer.weights.T, 16))
         return text, f"{{ {inputs}, {outputs}, {name}_weights, {bias_name} }}"
-    coded = layer.codes[bits]
+    coded, text, bias_scale = layer.codes[bits], "", 1.0
+    if bias is not None:
+        bias_scale = float(np.abs(bias).max()) / 32767 or 1.0
+        text += array("int16_t", bias_name, np.rint(bias / bias_scale))
     if coded.bits == 4:
         text += array("uint16_t", f"{name}_weights", four_bit_words(coded.codes))
     else:
         text += array("int8_t", f"{name}_weights", filled(coded.codes, 16))
     text += array("float", f"{name}_scale", coded.scale)
-    return text, f"{{ {inputs}, {outputs}, {coded.bits}, {name}_weights, {name}_scale, {bias_name} }}"
+    return (
+        text,
+        f"{{ {inputs}, {outputs}, {coded.bits}, {name}_weights, {name}_scale, {bias_name}, {number(bias_scale)} }}",
+    )
 
 
 def depthwise(name: str, layer: Layer, bits: int, place: Sequence[int]) -> tuple[str, str]:

@@ -3,68 +3,121 @@
 #define LOW_BANDS (BANDS / 2) /* after the max pool */
 #define TAPS (9 * CHANNELS)
 
-/* Bands side by side: the last vector of a row reads values behind it, and what it computes from them is dropped. */
-#if defined(__GNUC__) && !defined(__arm__)
-typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
-#else
+/* Bands side by side, and outputs and vectors whose sums stay in registers together. The last vector of a row reads
+ * values behind it, and what it computes from them is dropped. */
+#if !defined(__GNUC__) || defined(__arm__)
 typedef float lanes;
+#define OUTPUTS_TOGETHER 2
+#define VECTORS_TOGETHER 2
+#elif defined(__AVX512F__)
+typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
+#define OUTPUTS_TOGETHER 7
+#define VECTORS_TOGETHER 2
+#elif defined(__AVX__)
+typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
+#define OUTPUTS_TOGETHER 3
+#define VECTORS_TOGETHER 4
+#else
+typedef float lanes __attribute__((vector_size(16), aligned(4), may_alias));
+#define OUTPUTS_TOGETHER 3
+#define VECTORS_TOGETHER 4
+#endif
+#if defined(__GNUC__)
+#define INLINED __attribute__((always_inline)) inline
+#define UNROLLED _Pragma("GCC unroll 8")
+#else
+#define INLINED inline
+#define UNROLLED
 #endif
 #define LANES ((int)(sizeof(lanes) / sizeof(float)))
 #define VECTORS(bands) (((bands) + LANES - 1) / LANES)
+#define GROUP (OUTPUTS_TOGETHER < CHANNELS ? OUTPUTS_TOGETHER : CHANNELS)
 
 static inline float larger(float a, float b)
 {
     return a > b ? a : b;
 }
 
-/* The weights of one output as floats. Activations stay floats, too: the weights are read once for a row of bands. */
-static void weights_of(const struct dense *layer, int output, float *restrict weights)
-{
+/* A weight is weights[output * OUTPUT_STEP + input * INPUT_STEP], times the scale of its output. */
 #if WAV2SMALL_BITS == 32
-    for (int i = 0; i < layer->inputs; i++)
-        weights[i] = layer->weights[i * FILLED(layer->outputs, 16) + output];
+#define OUTPUT_STEP 1
+#define INPUT_STEP FILLED(CHANNELS, 16)
+#define SCALE(layer, output) 1.0f
 #else
-    const int8_t *bytes = (const int8_t *)layer->codes + output * FILLED(layer->inputs, 16);
-    const uint16_t *words = (const uint16_t *)layer->codes + output * (FILLED(layer->inputs, 32) / 4);
-    for (int i = 0; i < layer->inputs; i++) {
-        int code = layer->bits == 8 ? bytes[i] : ((words[i / 32 * 8 + i % 8] >> i % 32 / 8 * 4 & 15) ^ 8) - 8;
-        weights[i] = (float)code * layer->scale[output];
+#define OUTPUT_STEP FILLED(TAPS, 32)
+#define INPUT_STEP 1
+#define SCALE(layer, output) (layer)->scale[output]
+
+/* The codes of one output as floats. Activations stay floats, too: the codes are read once for a row of bands. */
+static void codes_of(const struct dense *layer, int output, float *restrict codes)
+{
+    if (layer->bits == 8) {
+        const int8_t *bytes = (const int8_t *)layer->codes + output * FILLED(layer->inputs, 16);
+        for (int i = 0; i < layer->inputs; i++)
+            codes[i] = (float)bytes[i];
+        return;
     }
-#endif
+    const uint16_t *words = (const uint16_t *)layer->codes + output * (FILLED(layer->inputs, 32) / 4);
+    for (int i = 0; i < layer->inputs; i += 32, words += 8, codes += 32)
+        for (int j = 0; j < 8; j++) {
+            codes[j] = (float)((int16_t)(words[j] << 12) >> 12);
+            codes[j + 8] = (float)((int16_t)(words[j] << 8) >> 12);
+            codes[j + 16] = (float)((int16_t)(words[j] << 4) >> 12);
+            codes[j + 24] = (float)((int16_t)words[j] >> 12);
+        }
 }
+#endif
 
 /* Convolution, 3 x 3, and ReLU, on rows (channel, band) that lie in a ring of three; see `convolve`. */
-static inline int convolve_rows(float *rows, uint32_t seen, int bands, int channels, const struct dense *layer,
-                                float *restrict row)
+static INLINED int convolve_rows(float *rows, uint32_t seen, int bands, int channels, const struct dense *layer,
+                                 float *restrict row)
 {
-    int stride = bands + 2, size = stride * channels, newest = (int)(seen % 3);
+    const int stride = bands + 2, size = stride * channels;
+    const int together = VECTORS(bands) < VECTORS_TOGETHER ? VECTORS(bands) : VECTORS_TOGETHER;
+    int newest = (int)(seen % 3);
     for (int c = 0; c < channels; c++)
         for (int i = 0; i < bands; i++)
             rows[newest * size + c * stride + 1 + i] = row[c * bands + i];
     if (!seen)
         return 0;
-    float weights[2][TAPS];
-    for (int pair = 0; pair < CHANNELS; pair += 2) {
-        int o = pair + 2 > CHANNELS ? CHANNELS - 2 : pair; /* the last output of an odd number comes with the one before */
-        weights_of(layer, o, weights[0]);
-        weights_of(layer, o + 1, weights[1]);
-        union { lanes vectors[VECTORS(BANDS)]; float bands[VECTORS(BANDS) * LANES]; } first, second;
-        for (int i = 0; i < VECTORS(bands); i++) {
-            lanes a = { 0 }, b = { 0 };
-            for (int c = 0; c < channels; c++)
-                for (int tap = 0; tap < 3; tap++) { /* the oldest row is the one to be written next */
-                    const float *x = rows + (newest + 1 + tap) % 3 * size + c * stride + i * LANES;
-                    const float *v = weights[0] + 9 * c + tap, *w = weights[1] + 9 * c + tap;
-                    const lanes left = *(const lanes *)x, middle = *(const lanes *)(x + 1), right = *(const lanes *)(x + 2);
-                    a += left * v[0] + middle * v[3] + right * v[6];
-                    b += left * w[0] + middle * w[3] + right * w[6];
-                }
-            first.vectors[i] = a;
-            second.vectors[i] = b;
-        }
-        for (int i = 0; i < bands; i++) {
-            row[o * bands + i] = larger(first.bands[i] + layer->bias[o], 0.0f);
-            row[(o + 1) * bands + i] = larger(second.bands[i] + layer->bias[o + 1], 0.0f);
+    for (int group = 0; group < CHANNELS; group += GROUP) {
+        int first = group + GROUP > CHANNELS ? CHANNELS - GROUP : group; /* the last group may begin in the one before */
+#if WAV2SMALL_BITS == 32
+        const float *weights = layer->weights + first;
+#else
+        float weights[GROUP * OUTPUT_STEP];
+        for (int o = 0; o < GROUP; o++)
+            codes_of(layer, first + o, weights + o * OUTPUT_STEP);
+#endif
+        for (int at = 0; at < VECTORS(bands); at += together) {
+            union { lanes vectors[VECTORS_TOGETHER]; float bands[VECTORS_TOGETHER * LANES]; } sums[GROUP];
+            lanes sum[GROUP][VECTORS_TOGETHER];
+            UNROLLED
+            for (int o = 0; o < GROUP; o++)
+                UNROLLED
+                for (int v = 0; v < VECTORS_TOGETHER; v++)
+                    sum[o][v] = (lanes){ 0 };
+            for (int tap = 0; tap < 3; tap++) { /* the oldest row is the one to be written next */
+                const float *past = rows + (newest + 1 + tap) % 3 * size + at * LANES;
+                for (int c = 0; c < channels; c++)
+                    for (int k = 0; k < 3; k++)
+                        UNROLLED
+                        for (int o = 0; o < GROUP; o++)
+                            UNROLLED
+                            for (int v = 0; v < together; v++)
+                                sum[o][v] += *(const lanes *)(past + c * stride + k + v * LANES)
+                                             * weights[o * OUTPUT_STEP + (9 * c + 3 * k + tap) * INPUT_STEP];
+            }
+            int count = bands - at * LANES < together * LANES ? bands - at * LANES : together * LANES;
+            UNROLLED
+            for (int o = 0; o < GROUP; o++) {
+                float scale = SCALE(layer, first + o), bias = BIAS(layer, first + o);
+                UNROLLED
+                for (int v = 0; v < together; v++)
+                    sums[o].vectors[v] = sum[o][v];
+                for (int i = 0; i < count; i++)
+                    row[(first + o) * bands + at * LANES + i] = larger(sums[o].bands[i] * scale + bias, 0.0f);
+            }
         }
     }
     return 1;
