@@ -37,6 +37,22 @@ def load_torch(path: Path | None) -> Run:
     return run
 
 
+def load_c(path: Path | None) -> Run:
+    """Load a `wav2small.c` that was compiled as a shared library."""
+    import ctypes
+
+    functions = ctypes.CDLL(str(path))
+    state, outputs = ctypes.create_string_buffer(100_000), (ctypes.c_float * 4)()
+
+    def run(waveform: np.ndarray) -> Any:
+        samples = waveform.ctypes.data_as(ctypes.c_void_p)
+        status = functions.wav2small_predict_f32(state, samples, ctypes.c_size_t(waveform.shape[1]), outputs)
+        assert status == 0
+        return np.array(outputs[:3])[None]
+
+    return run
+
+
 def load_opensmile(path: Path | None) -> Run:
     """Load openSMILE's functionals eGeMAPSv02, for comparison; they need no file."""
     import opensmile
