@@ -1,0 +1,156 @@
+"""One checkpoint in every runtime: bytes, memory, time for 5 s of audio on one thread, difference to torch.
+
+    python -m wav2small_training.benchmarks.every_runtime [CHECKPOINT [FOLDER]]
+
+The checkpoint is one with ONNX files, by default the bundled one; windows of 5 s of the recordings in the folder, by
+default the examples, are predicted. Needs gcc for C, clang, lld and node for WebAssembly, and for ExecuTorch and LiteRT
+the environment of `make test-devices`, in `.venv-devices`. What is missing is left out.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from wav2small.bundled import BUNDLED
+from wav2small.hub import resolve_checkpoint
+from wav2small.inference.predictor import ONNX_FILES
+from wav2small.models.adv import SAMPLING_RATE
+from wav2small.models.audio import audio_files, read_audio
+from wav2small.shipped import shipped_folder
+
+from ..exporters import device_runtimes
+from ..exporters.c.generate import SOURCE, export_c
+from ..tables import grid
+from . import runtimes
+from .race import ONE_THREAD, SECONDS, processor
+
+DEVICES = Path(".venv-devices") / ("Scripts" if os.name == "nt" else "bin") / "python"
+CLIPS = 20
+ONE = "wav2small_training.benchmarks.one_runtime"
+GCC = ("gcc", "-std=c99", "-O3", "-march=native", "-shared", "-fPIC")
+CLANG = (
+    *("clang", "--target=wasm32", "-std=c99", "-O2", "-fno-unroll-loops", "-flto", "-ffreestanding", "-nostdlib"),
+    *("-fno-math-errno", "-mbulk-memory", "-msimd128", "-Wl,--no-entry,--export=__heap_base,--strip-all"),
+)  # as in the Makefile
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file in one runtime.
+
+    Attributes:
+        name: in the table.
+        bytes: of what is shipped.
+        cost: what `one_runtime` prints.
+    """
+
+    name: str
+    bytes: int
+    cost: dict
+
+
+def run_python(load: Callable, file: Path, windows: Path, python: Path | str = sys.executable) -> dict:
+    """Measure a loader, of `runtimes` or `device_runtimes`, in a process of its own."""
+    return printed(python, "-m", ONE, f"{load.__module__}:{load.__name__}", file, windows)
+
+
+def run_node(file: Path, windows: Path) -> dict:
+    """Measure WebAssembly under Node."""
+    floats = np.load(windows)
+    raw = windows.with_suffix(".f32")
+    floats.tofile(raw)
+    script = Path(__file__).with_name("one_runtime.mjs")
+    return printed("node", script, shipped_folder("web").resolve(), file, raw, floats.shape[1])
+
+
+def printed(*command: object) -> dict:
+    """The JSON in the last line that a command prints."""
+    environment = {**os.environ, **ONE_THREAD}
+    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=True)
+    found: dict = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def rows(checkpoint: str, windows: Path, work: Path) -> Iterator[Row]:
+    """Measure a checkpoint in every runtime that is here; torch comes first.
+
+    Args:
+        checkpoint: a folder, the name of a bundled one, or an id on the Hub.
+        windows: `.npy` of float32 (clips, 80000).
+        work: folder for what is made on the way.
+    """
+    folder = resolve_checkpoint(checkpoint, ["*"])
+    for name, load, file in (
+        ("torch", runtimes.load_torch, "model.safetensors"),
+        ("ONNX Runtime, float", runtimes.load_onnx, ONNX_FILES["fp32"]),
+        ("ONNX Runtime, 8 bits", runtimes.load_onnx, ONNX_FILES["q8"]),
+        ("ONNX Runtime, 4 bits", runtimes.load_onnx, ONNX_FILES["q4"]),
+    ):
+        path = (folder / file).resolve()
+        yield Row(name, path.stat().st_size, run_python(load, path, windows))
+    export_c(str(folder), work / "c")
+    for bits in (32, 8, 4) if shutil.which("gcc") else ():
+        library = work / f"{bits}.so"
+        subprocess.run([*GCC, f"-DWAV2SMALL_BITS={bits}", work / "c" / SOURCE, "-o", library, "-lm"], check=True)
+        name = "C, float" if bits == 32 else f"C, {bits} bits"
+        yield Row(name, library.stat().st_size, run_python(runtimes.load_c, library, windows))
+    web = shipped_folder("web")
+    for bits in (8, 4) if shutil.which("clang") and shutil.which("node") else ():
+        file = work / f"{bits}.wasm"
+        sources = (f"-I{web / 'include'}", f"-I{work / 'c'}", web / "wav2small_web.c", work / "c" / SOURCE)
+        subprocess.run([*CLANG, f"-DWAV2SMALL_BITS={bits}", *sources, "-o", file], check=True)
+        yield Row(f"WebAssembly under Node, {bits} bits", file.stat().st_size, run_node(file, windows))
+    names = {"executorch": "ExecuTorch", "litert": "LiteRT"}
+    for runtime, load in device_runtimes.LOADERS.items() if DEVICES.is_file() else ():
+        out = work / runtime
+        command = [DEVICES.with_name("wav2small"), "export", folder, out, "--format", runtime]
+        subprocess.run(command, check=True, capture_output=True)
+        for file in sorted(out.glob("model*")):
+            name = f"{names[runtime]}, {'8 bits' if 'quantized' in file.name else 'float'}"
+            yield Row(name, file.stat().st_size, run_python(load, file, windows, DEVICES.absolute()))
+
+
+def table(checkpoint: str, found: list[Row], clips: int) -> str:
+    """A Markdown table; differences are to the first row."""
+    expected = np.array(found[0].cost["logits"])
+    lines = []
+    for row in found:
+        difference = np.abs(np.array(row.cost["logits"]) - expected).max()
+        exact = "" if row is found[0] else f"{difference:.0e}"
+        lines.append([row.name, f"{row.bytes:,}", f"{row.cost['mb']:.1f}", f"{row.cost['ms']:.1f}", exact])
+    note = (
+        f"`{Path(checkpoint).name}`, 5 s of audio on one thread, {date.today()}, {processor()}. Memory is what loading "
+        f"and running add to a process of Python with numpy, or the memory of the WebAssembly module. Time is the "
+        f"least CPU time of 30 runs. The largest difference to torch is over {clips} windows of recordings."
+    )
+    heads = ["", "bytes", "memory (MB)", "ms", "largest difference"]
+    return f"{note}\n\n{grid(heads, lines, numeric=True)}"
+
+
+def main(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint with ONNX files.")] = str(BUNDLED),
+    folder: Annotated[Path, typer.Argument(exists=True, help="Recordings.")] = Path("examples"),
+) -> None:
+    """Print the table, in Markdown."""
+    clips = [read_audio(file) for file in audio_files(folder)]
+    spoken = [clip for clip in clips if np.ptp(clip) > 0][:CLIPS]
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        np.save(work / "windows.npy", [np.resize(clip, round(SECONDS * SAMPLING_RATE)) for clip in spoken])
+        found = list(rows(checkpoint, work / "windows.npy", work))
+    typer.echo(table(checkpoint, found, len(spoken)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
