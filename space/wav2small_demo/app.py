@@ -59,7 +59,7 @@ def build(models: list[str]) -> gr.Blocks:
         gr.HTML(INTRODUCTION)
         offered = offer(models)
         with gr.Tab("Listen", elem_id="listen"):
-            listen.tab(offered)
+            listen.tab(offered, page)
         with gr.Tab("Live", elem_id="live"):
             live.tab(offered)
         with gr.Tab("Compare", elem_id="compare"):

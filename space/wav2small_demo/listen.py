@@ -34,7 +34,8 @@ EMPTY = '<p class="empty">Record, upload or choose an example; its prediction ap
 def render(analysis: Analysis, predictor: Predictor) -> str:
     """An analysis as HTML; its player uses the recording that the browser has kept as "listen", see page.js."""
     plane = pictures.plane([(analysis.name, analysis.whole)], predictor.words)
-    numbers = f'<div class="pair">{pictures.gauges(analysis.whole, predictor.words)}{plane}</div>'
+    marks = pictures.key(analysis.whole, predictor.words)
+    numbers = f'<div class="pair"><div>{pictures.gauges(analysis.whole, predictor.words)}{marks}</div>{plane}</div>'
     note = f"{analysis.seconds:.1f} s of audio, computed in {analysis.milliseconds:.0f} ms"
     if analysis.windows:
         over_time = pictures.timeline(analysis.windows, analysis.samples, analysis.seconds, "listen")
@@ -44,7 +45,8 @@ def render(analysis: Analysis, predictor: Predictor) -> str:
     muted = "" if analysis.heard == "speech" else "muted"
     return (
         f'<section class="result {muted}" aria-label="{escape(analysis.name)}">'
-        f"{verdict(analysis)}{numbers}{over_time}{pictures.note(note + '.')}</section>"
+        f'<p class="name">{escape(analysis.name)}</p>{verdict(analysis)}'
+        f"{numbers}{over_time}{pictures.note(note + '.')}</section>"
     )
 
 
@@ -77,8 +79,8 @@ def predict_example(models: Models, name: str, model: str) -> str:
     return render(analyse(models[model], EXAMPLES_FOLDER / EXAMPLES[name], EXAMPLES[name]), models[model])
 
 
-def tab(models: Models) -> None:
-    """Lay out the tab."""
+def tab(models: Models, page: gr.Blocks) -> None:
+    """Lay out the tab; the page opens with the first example."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             audio = gr.Audio(sources=["upload", "microphone"], type="filepath", label="Your recording", editable=False)
@@ -97,8 +99,9 @@ def tab(models: Models) -> None:
         show_progress_on=result,
         **AT_ONCE,
     )
-    for name, button in buttons.items():
-        button.click(
+    for i, (name, button) in enumerate(buttons.items()):
+        gr.on(
+            [button.click] if i else [button.click, page.load],
             partial(predict_example, models, name),
             models.chooser,
             result,

@@ -65,7 +65,8 @@ def render(session: Session, predictor: Predictor) -> str:
     return (
         f'<section class="result {"" if newest.spoken else "muted"}" aria-label="live prediction">'
         f'<p class="verdict"><strong>{word}</strong></p>'
-        f'<div class="pair">{pictures.gauges(newest, predictor.words)}{plane}</div>'
+        f'<div class="pair"><div>{pictures.gauges(newest, predictor.words)}'
+        f"{pictures.key(newest, predictor.words)}</div>{plane}</div>"
         f"{pictures.live_curves(session.predictions, session.seconds, SPAN)}</section>"
     )
 

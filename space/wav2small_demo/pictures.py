@@ -16,7 +16,7 @@ from wav2small.models.adv import LABELS
 
 ENDS = {"arousal": ("calm", "excited"), "dominance": ("weak", "strong"), "valence": ("negative", "positive")}
 PEAKS = 500  # bars of a waveform
-SCALE = "".join(f'<span class="scale" style="top:{top}%" aria-hidden="true">{y}</span>' for y, top in ((1, 8), (0, 92)))
+LEAST_RANGE, MARGIN = 0.2, 0.05  # of curves
 PLANE = 300  # side of the plane, in SVG units
 MAX_SPOKEN = 9  # points of the plane that a screen reader reads
 
@@ -37,22 +37,38 @@ def note(text: str) -> str:
 
 
 def gauges(prediction: Prediction, words: AffectWords | None) -> str:
-    """Three labelled gauges from 0 to 1; a mark on the track shows the range of ordinary speech."""
-    return f'<div class="gauges">{"".join(_gauge(label, getattr(prediction, label), words) for label in LABELS)}</div>'
+    """Three labelled gauges from 0 to 1; marks on the track are explained by `key`."""
+    return f'<div class="gauges">{"".join(_gauge(label, prediction, words) for label in LABELS)}</div>'
 
 
-def _gauge(label: str, value: float, words: AffectWords | None) -> str:
-    low, high = ENDS[label]
+def key(prediction: Prediction, words: AffectWords | None) -> str:
+    """What the marks on the gauges are: the range of ordinary speech, and the interval of 80 %, if there are any."""
+    marks = []
+    if words:
+        marks.append('<i class="swatch"></i> ordinary speech: 8 of 10 clips of people who read')
+    if prediction.errors:
+        marks.append('<i class="line"></i> where 8 of 10 ratings of such a clip lie')
+    return f'<p class="note">{"<br/>".join(marks)}</p>' if marks else ""
+
+
+def _gauge(label: str, prediction: Prediction, words: AffectWords | None) -> str:
+    value, (low, high) = getattr(prediction, label), ENDS[label]
     thresholds = getattr(words, label, None)  # dominance has none
     ordinary = ""
     if thresholds:
         left, right = thresholds
         ordinary = f'<i class="ordinary" style="left:{_percent(left)};width:{_percent(right - left)}"></i>'
+    bottom, top = prediction.interval(label)
+    interval = (
+        ""
+        if math.isnan(bottom)
+        else f'<i class="interval" style="left:{_percent(bottom)};right:{_percent(1 - top)}"></i>'
+    )
     return (
         f'<div class="gauge {label}" role="meter" aria-label="{label}" aria-valuemin="0" aria-valuemax="1" '
         f'aria-valuenow="{_clip(value):.2f}" aria-valuetext="{number(value)}, where 0 is {low} and 1 is {high}">'
         f"<p><b>{label.capitalize()}</b><b>{number(value)}</b></p>"
-        f'<div class="track">{ordinary}<i class="bar" style="width:{_percent(value)}"></i></div>'
+        f'<div class="track">{ordinary}<i class="bar" style="width:{_percent(value)}"></i>{interval}</div>'
         f"<p><span>{low}</span><span>{high}</span></p></div>"
     )
 
@@ -81,10 +97,11 @@ def plane(
     if path:
         line = f'<polyline class="path" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
         dots = dots[-1:]
+    areas, labels = _regions(words)  # labels come last: no dot covers a word
     spoken = "; ".join(_sentence(name, one) for _, name, one in placed[:MAX_SPOKEN])
     return (
         f'<figure class="plane"><svg viewBox="0 0 {PLANE} {PLANE}" role="img" '
-        f'aria-label="Plane of arousal and valence. {escape(spoken)}">{_regions(words)}{line}{"".join(dots)}</svg>'
+        f'aria-label="Plane of arousal and valence. {escape(spoken)}">{areas}{line}{"".join(dots)}{labels}</svg>'
         '<figcaption class="up">arousal: calm → excited</figcaption>'
         "<figcaption>valence: negative → positive</figcaption></figure>"
     )
@@ -94,9 +111,9 @@ def _sentence(name: str, one: Prediction) -> str:
     return f"{name}: arousal {one.arousal:.2f}, valence {one.valence:.2f}"
 
 
-def _regions(words: AffectWords | None) -> str:
+def _regions(words: AffectWords | None) -> tuple[str, str]:
     if words is None:
-        return ""
+        return "", ""
     areas, labels = [], []
     columns, rows = _intervals(words.valence), _intervals(words.arousal)
     for (bottom, top), (level, row) in zip(rows, REGIONS.items(), strict=True):
@@ -109,7 +126,7 @@ def _regions(words: AffectWords | None) -> str:
             anchor = ("start", "middle", "end")[i]
             place = f'x="{text_x:.1f}" y="{PLANE * (1 - (bottom + top) / 2) + 4:.1f}" text-anchor="{anchor}"'
             labels.append(f'<text class="word" {place}>{word}</text>')
-    return "".join(areas + labels)
+    return "".join(areas), "".join(labels)
 
 
 def _intervals(thresholds: tuple[float, float]) -> list[tuple[float, float]]:
@@ -128,7 +145,7 @@ def timeline(windows: list[Prediction], samples: np.ndarray, seconds: float, kep
     ticks = "".join(f'<span style="left:{_percent(t / seconds)}">{_clock(t)}</span>' for t in _ticks(seconds))
     return (
         f'<div class="timeline"><div class="strip both" data-seek title="click to play from here">'
-        f'<div class="half">{_waveform(samples)}</div><div class="half">{_curves(windows, 0, seconds)}{SCALE}</div>'
+        f'<div class="half">{_waveform(samples)}</div><div class="half">{_curves(windows, 0, seconds)}</div>'
         f'<i class="playhead"></i></div><div class="ticks" aria-hidden="true">{ticks}</div>{legend()}{player(kept)}'
         f"<details><summary>All {len(windows)} windows as a table</summary>{window_table(windows)}</details></div>"
     )
@@ -141,7 +158,7 @@ def live_curves(predictions: Sequence[Prediction], end: float, span: float) -> s
         for ago in range(0, int(span) + 1, 10)
     )
     return (
-        f'<div class="timeline"><div class="strip live">{_curves(predictions, end - span, end)}{SCALE}</div>'
+        f'<div class="timeline"><div class="strip live">{_curves(predictions, end - span, end)}</div>'
         f'<div class="ticks" aria-hidden="true">{ticks}</div>{legend()}</div>'
     )
 
@@ -152,7 +169,11 @@ def legend() -> str:
 
 
 def _curves(windows: Sequence[Prediction], start: float, end: float) -> str:
-    """A line for each of arousal, dominance and valence; it is interrupted where nobody speaks."""
+    """A line for each of arousal, dominance and valence, interrupted where nobody speaks; it fills the height."""
+    spoken = np.array([window.as_array() for window in windows if window.spoken]).clip(0, 1)
+    low, high = (spoken.min() - MARGIN, spoken.max() + MARGIN) if len(spoken) else (0.0, 1.0)
+    wanting = max(0.0, LEAST_RANGE - (high - low)) / 2
+    low, high = low - wanting, high + wanting
     lines = []
     for label in LABELS:
         steps, command = [], "M"  # of an SVG path: move, without drawing
@@ -161,15 +182,18 @@ def _curves(windows: Sequence[Prediction], start: float, end: float) -> str:
                 command = "M"
                 continue
             x = 1000 * ((window.start + window.end) / 2 - start) / (end - start)
-            steps.append(f"{command}{x:.1f},{100 - 100 * _clip(getattr(window, label)):.1f}")
+            steps.append(f"{command}{x:.1f},{100 * (high - _clip(getattr(window, label))) / (high - low):.1f}")
             command = "L"  # draw a line
         lines.append(f'<path class="{label}" d="{"".join(steps)}"/>')
-    spoken = np.array([window.as_array() for window in windows if window.spoken])
     means = (
         (f"{label} {mean:.2f}" for label, mean in zip(LABELS, spoken.mean(axis=0), strict=True)) if len(spoken) else ()
     )
     title = f"Arousal, dominance and valence over time; on average {', '.join(means)}"
-    return _svg("curves", title, '<path class="grid" d="M0,0H1000M0,50H1000M0,100H1000"/>' + "".join(lines))
+    scale = "".join(
+        f'<span class="scale" style="top:{top}%" aria-hidden="true">{value:.2f}</span>'
+        for value, top in ((high, 8), (low, 92))
+    )
+    return _svg("curves", title, '<path class="grid" d="M0,0H1000M0,50H1000M0,100H1000"/>' + "".join(lines)) + scale
 
 
 def _waveform(samples: np.ndarray) -> str:
