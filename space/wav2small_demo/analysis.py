@@ -84,7 +84,7 @@ def predict(predictor: Predictor, samples: np.ndarray) -> tuple[Prediction, list
 
 
 def timed(predictor: Predictor, samples: np.ndarray) -> dict[str, float | int | str | None]:
-    """Predict (samples,) at 16 kHz: arousal, dominance, valence, bytes of the model, and median milliseconds."""
+    """Predict (samples,) at 16 kHz: arousal, dominance, valence, word, bytes of the model, and median milliseconds."""
     times = []
     for _ in range(RUNS):
         start = time.perf_counter()
@@ -93,4 +93,9 @@ def timed(predictor: Predictor, samples: np.ndarray) -> dict[str, float | int | 
         if windows:
             break  # one run over many windows is stable enough
     values = {label: rounded(getattr(whole, label)) for label in LABELS}
-    return {**values, "bytes": predictor.file.stat().st_size, "milliseconds": round(median(times), 1)}
+    return {
+        **values,
+        "word": whole.word,
+        "bytes": predictor.file.stat().st_size,
+        "milliseconds": round(median(times), 1),
+    }

@@ -90,7 +90,7 @@ def add_endpoints(predictor: Predictor, models: list[str]) -> None:
                 BITS is float, 8 bit or 4 bit; default: the first model in all three.
 
         Returns:
-            For each: model, arousal, dominance, valence, bytes and milliseconds; or model and error.
+            For each: model, arousal, dominance, valence, word, bytes and milliseconds; or model and error.
         """
         with upload(audio) as (file, name):
             names = variants or comparison.variants_of(models[:1])

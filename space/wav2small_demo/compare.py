@@ -104,13 +104,14 @@ def render_models(rows: list[Row], seconds: float) -> str:
         (
             row["model"],
             *("–" if row[label] is None else f"{row[label]:.3f}" for label in LABELS),
+            row["word"] or "",
             f"{row['bytes']:,}",
             f"{row['milliseconds']:.1f}",
         )
         for row in loaded
     ]
     caption = f"One recording of {seconds:.1f} s with {len(loaded)} models"
-    table = pictures.table(["model", *LABELS, "bytes", "ms"], cells, caption) if loaded else ""
+    table = pictures.table(["model", *LABELS, "word", "bytes", "ms"], cells, caption) if loaded else ""
     errors = "".join(pictures.message(str(row["error"])) for row in rows if "error" in row)
     return f'<section class="result" aria-label="Comparison">{table}{errors}{pictures.player("models")}</section>'
 
