@@ -195,7 +195,7 @@ def test_one_recording_is_compared_in_float_8_bit_and_4_bit(page, demo, examples
     panel.get_by_role("button", name="Compare models").click()
     rows = panel.locator("tbody tr")
     expect(rows).to_have_count(3)
-    sizes = [int(row.locator("td").nth(3).inner_text().replace(",", "")) for row in rows.all()]
+    sizes = [int(row.locator("td").nth(4).inner_text().replace(",", "")) for row in rows.all()]
     assert sizes[0] > sizes[1] > sizes[2] > 0
     expect(panel.get_by_role("alert")).to_contain_text("nobody/nothing")
     take_screenshot(page, "compare")

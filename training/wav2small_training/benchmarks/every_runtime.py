@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -57,15 +57,17 @@ class Row:
 
     name: str
     bytes: int
-    cost: dict
+    cost: dict[str, Any]
 
 
-def run_python(load: Callable, file: Path, windows: Path, python: Path | str = sys.executable) -> dict:
+def run_python(
+    load: Callable[..., Any], file: Path, windows: Path, python: Path | str = sys.executable
+) -> dict[str, Any]:
     """Measure a loader, of `runtimes` or `device_runtimes`, in a process of its own."""
     return printed(python, "-m", ONE, f"{load.__module__}:{load.__name__}", file, windows)
 
 
-def run_node(file: Path, windows: Path) -> dict:
+def run_node(file: Path, windows: Path) -> dict[str, Any]:
     """Measure WebAssembly under Node."""
     floats = np.load(windows)
     raw = windows.with_suffix(".f32")
@@ -74,11 +76,11 @@ def run_node(file: Path, windows: Path) -> dict:
     return printed("node", script, shipped_folder("web").resolve(), file, raw, floats.shape[1])
 
 
-def printed(*command: object) -> dict:
+def printed(*command: object) -> dict[str, Any]:
     """The JSON in the last line that a command prints."""
     environment = {**os.environ, **ONE_THREAD}
     done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=True)
-    found: dict = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -91,14 +93,15 @@ def rows(checkpoint: str, windows: Path, work: Path) -> Iterator[Row]:
         work: folder for what is made on the way.
     """
     folder = resolve_checkpoint(checkpoint, ["*"])
-    for name, load, file in (
+    files: tuple[tuple[str, Callable[..., Any], str], ...] = (
         ("torch", runtimes.load_torch, "model.safetensors"),
         ("ONNX Runtime, float", runtimes.load_onnx, ONNX_FILES["fp32"]),
         ("ONNX Runtime, 8 bits", runtimes.load_onnx, ONNX_FILES["q8"]),
         ("ONNX Runtime, 4 bits", runtimes.load_onnx, ONNX_FILES["q4"]),
-    ):
+    )
+    for name, loader, file in files:
         path = (folder / file).resolve()
-        yield Row(name, path.stat().st_size, run_python(load, path, windows))
+        yield Row(name, path.stat().st_size, run_python(loader, path, windows))
     export_c(str(folder), work / "c")
     for bits in (32, 8, 4) if shutil.which("gcc") else ():
         library = work / f"{bits}.so"
@@ -107,18 +110,18 @@ def rows(checkpoint: str, windows: Path, work: Path) -> Iterator[Row]:
         yield Row(name, library.stat().st_size, run_python(runtimes.load_c, library, windows))
     web = shipped_folder("web")
     for bits in (8, 4) if shutil.which("clang") and shutil.which("node") else ():
-        file = work / f"{bits}.wasm"
+        module = work / f"{bits}.wasm"
         sources = (f"-I{web / 'include'}", f"-I{work / 'c'}", web / "wav2small_web.c", work / "c" / SOURCE)
-        subprocess.run([*CLANG, f"-DWAV2SMALL_BITS={bits}", *sources, "-o", file], check=True)
-        yield Row(f"WebAssembly under Node, {bits} bits", file.stat().st_size, run_node(file, windows))
+        subprocess.run([*CLANG, f"-DWAV2SMALL_BITS={bits}", *sources, "-o", module], check=True)
+        yield Row(f"WebAssembly under Node, {bits} bits", module.stat().st_size, run_node(module, windows))
     names = {"executorch": "ExecuTorch", "litert": "LiteRT"}
     for runtime, load in device_runtimes.LOADERS.items() if DEVICES.is_file() else ():
         out = work / runtime
-        command = [DEVICES.with_name("wav2small"), "export", folder, out, "--format", runtime]
+        command = [str(DEVICES.with_name("wav2small")), "export", str(folder), str(out), "--format", runtime]
         subprocess.run(command, check=True, capture_output=True)
-        for file in sorted(out.glob("model*")):
-            name = f"{names[runtime]}, {'8 bits' if 'quantized' in file.name else 'float'}"
-            yield Row(name, file.stat().st_size, run_python(load, file, windows, DEVICES.absolute()))
+        for written in sorted(out.glob("model*")):
+            name = f"{names[runtime]}, {'8 bits' if 'quantized' in written.name else 'float'}"
+            yield Row(name, written.stat().st_size, run_python(load, written, windows, DEVICES.absolute()))
 
 
 def table(checkpoint: str, found: list[Row], clips: int) -> str:
