@@ -60,7 +60,7 @@ def fetch(model: str, bits: str) -> Path:
         raise Wav2SmallError(f"{model} is not a model of this page: choose one of them, or give its id on the Hub")
     files = [*CHECKPOINT_FILES, ONNX_FILES[DTYPES[bits]]]  # type: ignore[index]
     try:
-        info = HfApi().model_info(model, files_metadata=True, timeout=10)
+        info = HfApi(token=False).model_info(model, files_metadata=True, timeout=10)  # a private one stays private
     except Exception as error:  # the HTTP clients of the two lines of huggingface_hub share no base class
         raise hub_error(model, error) from None
     sizes = [each.size for each in info.siblings or [] if each.rfilename in files]

@@ -26,5 +26,3 @@ SESSIONS = 100  # pages whose last seconds of live audio are kept
 MAX_BLOCK_SECONDS = 10.0  # of a block of the live microphone
 MAX_LIVE_RATE = 96_000  # Hz, of a live microphone
 AT_ONCE = {"concurrency_id": "recordings", "concurrency_limit": RECORDINGS}  # for the events of Gradio
-
-__all__ = ["MAX_SECONDS"]
