@@ -3,7 +3,6 @@
 import atexit
 import os
 import signal
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -73,6 +72,12 @@ def build(models: list[str]) -> gr.Blocks:
     return page
 
 
+def stop(uploads: Path) -> None:
+    """End the process at once, whatever its threads do; nobody's recording is left."""
+    delete_abandoned(uploads, max_age=0)
+    os._exit(0)
+
+
 def launch(models: list[str], port: int | None = None) -> None:
     """Serve the page until the process is stopped.
 
@@ -87,7 +92,7 @@ def launch(models: list[str], port: int | None = None) -> None:
     tempfile.tempdir = str(uploads)  # also for uploads that are not complete
     threading.Thread(target=keep_deleting_abandoned, args=[uploads], daemon=True).start()
     atexit.register(delete_abandoned, uploads, max_age=0)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted also then
+    signal.signal(signal.SIGTERM, lambda *_: stop(uploads))
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     try:
         build(models or list(bundled_checkpoints())).launch(

@@ -58,7 +58,7 @@ def fetch(model: str, bits: str) -> Path:
 
     if not re.fullmatch(HUB_ID, model) or Path(model).exists():  # a visitor must not name folders of this machine
         raise Wav2SmallError(f"{model} is not a model of this page: choose one of them, or give its id on the Hub")
-    files = [*CHECKPOINT_FILES, ONNX_FILES[DTYPES[bits]]]  # type: ignore[index]
+    files = [*CHECKPOINT_FILES, ONNX_FILES[DTYPES[bits]]]
     try:
         info = HfApi(token=False).model_info(model, files_metadata=True, timeout=10)  # a private one stays private
     except Exception as error:  # the HTTP clients of the two lines of huggingface_hub share no base class

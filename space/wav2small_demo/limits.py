@@ -1,5 +1,7 @@
 """The limits of the page: what one visitor may ask of a server that serves many."""
 
+from typing import Any
+
 from wav2small.models.audio import MAX_SECONDS
 
 MB = 2**20
@@ -25,4 +27,4 @@ BLOCKS = 40  # predictions of the live microphones
 SESSIONS = 100  # pages whose last seconds of live audio are kept
 MAX_BLOCK_SECONDS = 10.0  # of a block of the live microphone
 MAX_LIVE_RATE = 96_000  # Hz, of a live microphone
-AT_ONCE = {"concurrency_id": "recordings", "concurrency_limit": RECORDINGS}  # for the events of Gradio
+AT_ONCE: dict[str, Any] = {"concurrency_id": "recordings", "concurrency_limit": RECORDINGS}  # for the events of Gradio
