@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from wav2small.convert.teacher import read_config
 from wav2small.hub import hub_error
@@ -78,7 +77,7 @@ def about_data_set(corpus: Corpus, found: Finding) -> None:
         info = HfApi().dataset_info(corpus.source, revision=corpus.revision)
     except Exception as error:  # the HTTP clients beneath the two lines of huggingface_hub share no base class
         raise hub_error(corpus.source, error, "streamed") from None
-    told = (info.card_data or {}).get("license") if info.card_data else None
+    told = info.card_data.get("license") if info.card_data else None
     told = ", ".join(told) if isinstance(told, list) else told
     gate = f"gated ({info.gated})" if info.gated else "not gated"
     found.facts.append(f"commit {info.sha}, {gate}, licence on the Hub: {told or 'none'}")
@@ -98,18 +97,12 @@ def amount(units: Units) -> str:
         files = len({unit.file for unit in groups})
         return f"{clips:,} clips in {files:,} files, {len(groups):,} row groups, {sum(sizes) / 1e9:,.1f} GB to read"
     if isinstance(units.all[0], Clip):
-        sizes = [
-            Path(unit.row[units.corpus.audio]["path"]).stat().st_size for unit in units.all if present(unit, units)
-        ]
+        paths = [Path(unit.row[units.corpus.audio]["path"]) for unit in units.all if isinstance(unit, Clip)]
+        sizes = [path.stat().st_size for path in paths if path.is_file()]
         missing = f", {len(units) - len(sizes):,} of them missing" if len(sizes) < len(units) else ""
         return f"{len(units):,} clips{missing}, {sum(sizes) / 1e9:,.3f} GB"
     kind = "tar files" if isinstance(units.all[0], TarFile) else "files" if groups else "shards"
     return f"{len(units):,} {kind}"
-
-
-def present(unit: Any, units: Units) -> bool:
-    """Whether the file of a clip of a folder is there."""
-    return Path(unit.row[units.corpus.audio]["path"]).is_file()
 
 
 def read_one(units: Units, found: Finding) -> None:

@@ -38,7 +38,7 @@ def pinned(recipe: Kind, out: Path, accelerator: Accelerator) -> Kind:
         places = [file, *([Path(recipe.teacher_labels) / PINS] if recipe.teacher_labels else [])]
         known = next((place for place in places if place.is_file()), None)
         found = [json.loads(known.read_text(encoding="utf-8")) if known else {}]
-        asked = {**dict.fromkeys(map(data_set, corpora(recipe))), **dict.fromkeys(teachers(recipe))}
+        asked = dict.fromkeys([*map(data_set, corpora(recipe)), *teachers(recipe)])
         wanted = [name for name in asked if name and name not in found[0]]
         for name in wanted:
             found[0][name] = commit(name)

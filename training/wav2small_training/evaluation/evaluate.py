@@ -153,7 +153,7 @@ def main(
         raise Wav2SmallError("what are the predictions compared with? Give one of --columns, --emotion and --teacher")
     if (noise or rooms) and not all_conditions:
         raise Wav2SmallError("--noise and --rooms are for --conditions: give that too")
-    wanted = split_pairs(where or [])
+    wanted: dict[str, str | list[str]] = {**split_pairs(where or [])}
     if split and Path(data).is_dir():
         wanted["split"], split = split, None
     corpus = Corpus(

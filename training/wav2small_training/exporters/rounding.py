@@ -5,7 +5,7 @@ compensate for the error of each, as far as their inputs are correlated.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 
 
 def input_moments(
-    model: onnx.ModelProto, weights: Iterable[Weight], clips: Iterable[np.ndarray]
+    model: onnx.ModelProto, weights: Iterable[Weight], clips: Collection[np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Second moments of the inputs of weights, summed over speech.
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wav2small.inference.config import MAX_SECONDS, longest_clip
+from wav2small.inference.config import longest_clip
 from wav2small.inference.intervals import Intervals
 from wav2small.models.adv import LABELS
+from wav2small.models.audio import MAX_SECONDS
 from wav2small.provenance.licences import licence_of
 from wav2small.provenance.provenance import Link, Provenance
 
