@@ -76,6 +76,7 @@ screenshots: .venv/.ready
 
 bench: .venv/.ready
 	$(DEV)/python -m wav2small_training.benchmarks.latency
+	$(DEV)/python -m wav2small_training.benchmarks.every_runtime
 	$(DEV)/python -m wav2small_training.benchmarks.throughput training/recipes/offline.yaml
 	$(DEV)/python tests/demo_load.py
 	$(DEV)/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)

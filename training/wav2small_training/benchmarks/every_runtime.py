@@ -38,7 +38,7 @@ from .race import ONE_THREAD, SECONDS, processor
 DEVICES = Path(".venv-devices") / ("Scripts" if os.name == "nt" else "bin") / "python"
 CLIPS = 20
 ONE = "wav2small_training.benchmarks.one_runtime"
-GCC = ("gcc", "-std=c99", "-O3", "-march=native", "-shared", "-fPIC")
+GCC = ("gcc", "-std=c99", "-O3", "-march=native", "-shared", "-fPIC", "-s")
 CLANG = (
     *("clang", "--target=wasm32", "-std=c99", "-O2", "-fno-unroll-loops", "-flto", "-ffreestanding", "-nostdlib"),
     *("-fno-math-errno", "-mbulk-memory", "-msimd128", "-Wl,--no-entry,--export=__heap_base,--strip-all"),
