@@ -44,16 +44,18 @@ class Finding:
 def check_recipe(recipe: MixtureRecipe) -> Iterator[Finding]:
     """Check every corpus and every teacher of a recipe, each with one request or a few; nothing is raised."""
     held = recipe.validation.corpora if isinstance(recipe, Recipe) else []
-    used = [*recipe.corpora, *recipe.augmentation.mix_corpora, *held]
-    for corpus in {each.model_dump_json(exclude={"weight"}): each for each in used}.values():
-        yield check_corpus(corpus)
+    learned = [*recipe.corpora, *recipe.augmentation.mix_corpora]
+    once = {each.model_dump_json(exclude={"weight"}): each for each in [*learned, *held]}
+    shaping = {each.model_dump_json(exclude={"weight"}) for each in learned}
+    for key, corpus in once.items():
+        yield check_corpus(corpus, key in shaping)
     named = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []
     for source in named:
         yield check_teacher(source)
 
 
-def check_corpus(corpus: Corpus) -> Finding:
-    """Open a corpus and read, decode and label one row of it."""
+def check_corpus(corpus: Corpus, learned: bool = True) -> Finding:
+    """Open a corpus and read, decode and label one row of it; its licence counts where a student learns from it."""
     parts = [corpus.source, corpus.config, corpus.split if not is_local(corpus) else None]
     found = Finding(" ".join(part for part in parts if part))
     try:
@@ -62,8 +64,9 @@ def check_corpus(corpus: Corpus) -> Finding:
         units = Units(corpus)
         found.facts.append(amount(units))
         read_one(units, found)
-        known = licences.licence_of((corpus.source, corpus.licence))
-        found.facts.append(f"licence in the recipe: {known.id}: {known.summary()}")
+        if learned or licences.find_licence(corpus.licence):
+            known = licences.licence_of((corpus.source, corpus.licence))
+            found.facts.append(f"licence in the recipe: {known.id}: {known.summary()}")
     except Wav2SmallError as error:
         found.error = str(error)
     return found
