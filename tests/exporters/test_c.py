@@ -305,13 +305,13 @@ def test_the_command_writes_the_files_and_what_the_weights_were_made_from(tmp_pa
     assert "from model (tcn_adv); licence of the weights: CC-BY-4.0" in header and "@" not in header
 
 
-def test_what_has_no_form_in_c_is_refused():
+def test_what_has_no_form_in_c_is_refused(tmp_path):
     with pytest.raises(Wav2SmallError, match="pooling=gram"):
-        generating.generate(student(pooling="gram"), "a test", "CC0-1.0")
+        write_source(student(pooling="gram"), tmp_path)
     with pytest.raises(Wav2SmallError, match="mobilenet_adv"):
-        generating.generate(mobilenet(), "a mobilenet", "CC0-1.0")
+        generating.generate(mobilenet(), "a mobilenet", "CC0-1.0", coding.Coder([], {}, {}))
     with pytest.raises(Wav2SmallError, match="n_fft=400"):
-        generating.generate(tcn(n_fft=400, width=8), "a test", "CC0-1.0")
+        write_source(tcn(n_fft=400, width=8), tmp_path)
 
 
 def test_weights_of_4_bits_need_speech(tmp_path):
