@@ -33,8 +33,9 @@ def test_a_runtime_predicts_what_the_model_predicts(runtime, kind, tmp_path):
     with torch.inference_mode():
         expected = model(torch.from_numpy(window)).logits.numpy()
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    float_file = "model.pte" if runtime == "executorch" else "model.tflite"
-    assert {float_file, "provenance.json"} <= names <= {float_file, "model_quantized.tflite", "provenance.json"}
+    suffix = "pte" if runtime == "executorch" else "tflite"
+    float_file, small = f"model.{suffix}", f"model_quantized.{suffix}"
+    assert {float_file, "provenance.json"} <= names <= {float_file, small, "provenance.json"}
     found = device.LOADERS[runtime](tmp_path / "out" / float_file)(window)
     np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
 

@@ -31,8 +31,8 @@ def export_device(source: str, out: Path, runtime: Runtime) -> None:
     """Write a student for one runtime, with the `provenance.json` of the weights.
 
     `input_values` is float32 (1, 80000), a window of 5 s at 16 kHz; the outputs are `logits`, (1, 3), and for a
-    temporal convolution network `speech`, (1, 1). ExecuTorch: `model.pte`. LiteRT: `model.tflite`, and
-    `model_quantized.tflite` with weights of 8 bits where these predict the same, to 0.03.
+    temporal convolution network `speech`, (1, 1). ExecuTorch: `model.pte` and `model_quantized.pte`; LiteRT:
+    `model.tflite` and `model_quantized.tflite`. A file of 8 bits is left out if it differs by more than 0.03.
 
     Args:
         source: folder of a checkpoint, its name, or its id on the Hub.
