@@ -140,7 +140,7 @@ def test_the_head_of_a_card_shows_this_model_its_teacher_and_loudness_and_folds_
     (shown,) = tables(open_part)
     assert [row["model"] for row in shown] == ["this model", "its teacher, `mobilenet_adv", "loudness baseline"]
     headings = re.findall(r"^## (.*)", open_part, re.MULTILINE)
-    assert headings == ["How good it is", "Limits", "Licence", "More"]
+    assert headings == ["How good it is", "Limits", "The law in the EU", "Licence", "More"]
     (picture,) = re.findall(r"!\[.*\]\((.*)\)", text)
     assert (folder / picture).read_bytes().startswith(b"\x89PNG")
     (folder / picture).unlink()
