@@ -191,7 +191,7 @@ def test_without_speech_there_is_a_word_and_no_number_in_any_format(examples, tm
         (["{wav}", "--format", "parquet"], "name a file with --output"),
         (["{wav}", "--output", "{tmp}/no/folder/out.csv"], "there is no folder"),
         (["{wav}", "--plot", "{tmp}/plot.txt"], "a plot is saved as one of"),
-        (["{wav}", "--timeline", "--hop", "0"], "hop=0.0: it must be above 0"),
+        (["{wav}", "--timeline", "--hop", "0"], "hop=0.0: it must be above 0 s"),
         (["{tmp}/none"], "holds no audio files"),
     ],
 )
@@ -359,6 +359,7 @@ def test_ctrl_c_stops_the_work_of_all_threads(tmp_path, threads):
     running = subprocess.Popen(
         [COMMAND, "predict", tmp_path, "--timeline", "--hop", "0.1", "--threads", str(threads)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     time.sleep(20)  # it predicts
     assert running.poll() is None

@@ -134,7 +134,7 @@ def predict(
         check_plot(plot)
     for file_to_write in filter(None, (output, plot)):
         check_place(file_to_write)
-    if not timeline and (window or hop):
+    if not timeline and (window, hop) != (None, None):
         raise Wav2SmallError("--window and --hop are those of a timeline: add --timeline, or leave them out")
     files = expand_paths(paths)
     if segments and len(files) > 1:
@@ -143,7 +143,7 @@ def predict(
         raise Wav2SmallError("--timeline, --turns and --segments are three ways to cut a recording: choose one")
     if segments and channels == "split":
         raise Wav2SmallError("--segments says who speaks: it does not go with --channels split")
-    windows = window or 5.0, hop or 1.0
+    windows = 5.0 if window is None else window, 1.0 if hop is None else hop
     way: Way = read_segments(segments) if segments else "turns" if turns else windows if timeline else "whole"
     long = way != "whole"
     predictor = load(model, dtype=dtype)
