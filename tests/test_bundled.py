@@ -57,9 +57,7 @@ def test_it_tells_what_it_is_made_from(folder, speech):
 
 
 @each_checkpoint
-def test_it_and_its_teacher_were_made_with_the_house_recipes(folder, request):
-    if folder.name == "wav2small-72k":
-        request.applymarker(pytest.mark.xfail(reason="it was made when recipes had other keys; the next one passes"))
+def test_it_and_its_teacher_were_made_with_the_house_recipes(folder):
     made, recipes = read_provenance(folder), house_recipes()
     for chain in (made, *(teacher.provenance for teacher in made.teachers)):
         assert chain.recipe == facts(recipes[chain.recipe["name"]])

@@ -41,7 +41,7 @@ def read_results(folder: Path, runs: list[Path]) -> dict[str, Content]:
     files = {path.stem: path for path in sorted((folder / RESULTS).glob("*.json")) if path.stem != SPEED}
     files |= {run.resolve().name: run / "report.json" for run in runs}
     contents = {}
-    for name, path in files.items():
+    for name, path in sorted(files.items()):
         content = read_json(path)
         if "agreement" not in content:
             raise Wav2SmallError(f"{path} is not a report of wav2small evaluate")
