@@ -288,7 +288,7 @@ def test_onnx_and_torch_predict_the_same_and_models_get_different_names(checkpoi
     assert short_names(["a/best", "b/best"]) == ["a/best", "b/best"]
     for source, reason in (
         (str(tmp_path / "none"), "neither a folder nor an id"),
-        (str(tmp_path), "is not a checkpoint that loads"),
+        (str(tmp_path), "has no readable config.json"),
     ):
         with pytest.raises(Wav2SmallError, match=reason):
             load_model(source)
