@@ -121,7 +121,7 @@ def test_a_stream_takes_what_microphones_give(form):
         ([float("nan")], "NaN or infinite"),
         (b"abc", "do not say what they hold"),
         (np.zeros((2, 2, 2)), r"\(samples,\) or"),
-        (["a"], "floats or signed integers"),
+        (["a"], "signed integers of 8, 16 or 32 bits"),
     ],
 )
 def test_a_block_that_is_no_sound_is_an_error(block, told):
