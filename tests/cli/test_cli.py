@@ -361,11 +361,14 @@ def test_ctrl_c_stops_the_work_of_all_threads(tmp_path, threads):
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
-    time.sleep(20)  # it predicts
-    assert running.poll() is None
-    running.send_signal(signal.SIGINT)
-    assert running.wait(20) in (1, 130)  # far less than its work; on an idle machine below 2 s
-    assert b"Traceback" not in running.stderr.read()
+    try:
+        time.sleep(20)  # it predicts
+        assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) in (1, 130)  # far less than its work; on an idle machine below 2 s
+        assert b"Traceback" not in running.stderr.read()
+    finally:
+        running.kill()
 
 
 def test_a_quiet_recording_gives_a_warning_in_one_line(tmp_path):
