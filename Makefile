@@ -72,7 +72,7 @@ docs: .venv-docs/.ready
 screenshots: .venv/.ready
 	$(DEV)/python -m pytest tests/space/test_space_browser.py tests/space/test_static_page.py
 	@mkdir -p docs/screenshots
-	cp out/screenshots/*-light.png docs/screenshots/
+	for picture in docs/screenshots/*.png; do cp out/screenshots/$$(basename $$picture) docs/screenshots/; done
 
 bench: .venv/.ready
 	$(DEV)/python -m wav2small_training.benchmarks.latency
