@@ -71,6 +71,7 @@ def test_a_voice_that_is_played_is_heard_and_ctrl_c_stops(sound_server, tmp_path
     listener = subprocess.Popen(
         [sys.executable, "-c", "from wav2small.cli.main import main; main()", "listen", "--json"],
         env=sound_server, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     try:
         rows = []
