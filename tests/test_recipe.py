@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from wav2small import Wav2SmallError
-from wav2small_training.recipe_file import load_head, load_mixture, load_recipe
+from wav2small_training.recipe_file import load_any, load_head, load_mixture, load_recipe
 
 GOOD = """\
 name: mine
@@ -107,6 +107,7 @@ def test_all_faults_of_a_recipe_are_told_at_once_each_with_its_line(tmp_path):
 def test_a_recipe_of_the_package_has_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_recipe(Path("offline"), ["steps=3"]).steps == 3
+    assert load_any(Path("offline")).name == load_recipe(Path("offline")).name
     with pytest.raises(Wav2SmallError, match=r"nothing: no such file, and no recipe of this package: .*offline"):
         load_recipe(Path("nothing"))
 

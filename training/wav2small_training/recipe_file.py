@@ -41,7 +41,7 @@ def load_mixture(path: Path, overrides: list[str] | None = None) -> MixtureRecip
 
 def load_any(path: Path, overrides: list[str] | None = None) -> MixtureRecipe:
     """Read a recipe of a student or, where it does not say how to train, its mixture."""
-    _, values = _read(path, [])
+    _, values = _read(shipped(path), [])
     return load_recipe(path, overrides) if "validation" in values else load_mixture(path, overrides)
 
 
