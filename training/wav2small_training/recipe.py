@@ -26,9 +26,7 @@ class Entry(BaseModel):
     """What all parts of a recipe have in common: no unknown keys, no change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    later: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # keys that are written only where used: older recipes keep their hash
+    later: ClassVar[frozenset[str]] = frozenset()  # keys written only where used: older recipes keep their hash
 
     @model_serializer(mode="wrap")
     def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

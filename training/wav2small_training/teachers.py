@@ -10,18 +10,23 @@ from wav2small.models.auto import CLASSES
 from wav2small.models.modeling_adv_teacher import AdvTeacherOutput
 
 
+def member_sources(teacher: str | Sequence[str] | None) -> list[str]:
+    """Sources of the members of a teacher, as a recipe names it; none without one."""
+    return [teacher] if isinstance(teacher, str) else list(teacher or [])
+
+
 def load_teacher(source: str | Sequence[str], device: torch.device) -> torch.nn.Module:
     """Load a model of ours, or published teachers in their own layouts: in evaluation, without gradients.
 
     Raises:
         Wav2SmallError: if it cannot be found or read, or its weights do not fit.
     """
-    sources = [source] if isinstance(source, str) else list(source)
+    sources = member_sources(source)
     kinds = [str(read_config(one, None)[0].get("model_type")) for one in sources]
     teacher: torch.nn.Module
     if all(kind in CLASSES for kind in kinds):
-        members: list[torch.nn.Module] = [load_checkpoint(one) for one in sources]
-        teacher = members[0] if len(members) == 1 else Ensemble(members)
+        loaded: list[torch.nn.Module] = [load_checkpoint(one) for one in sources]
+        teacher = loaded[0] if len(loaded) == 1 else Ensemble(loaded)
     else:
         teacher = teacher_from(sources)
     return teacher.eval().requires_grad_(False).to(device)

@@ -1,7 +1,7 @@
 """What a model returns for a clip, or for one window or turn of a recording."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from ..models.adv import LABELS
 from ..models.errors import Wav2SmallError
 from .intervals import COVERAGE, Errors, tails
-from .words import NO_SPEECH, SILENCE, word_sentence
+from .words import NO_SPEECH, SILENCE, AffectWords, word_sentence
 
 LOWEST, HIGHEST = -0.5, 1.5  # of the mean predictions of a network that learned something
 CERTAIN_SECONDS = 0.5  # of speech; with less of it a prediction is uncertain
@@ -120,6 +120,11 @@ class Prediction:
         """
         (low, high), (bottom, top) = self.interval(dimension, coverage), other.interval(dimension, coverage)
         return high < bottom or top < low
+
+    def worded(self, words: AffectWords) -> "Prediction":
+        """This prediction with its affect word, which its intervals must agree with where there are any."""
+        bands = (self.interval("arousal"), self.interval("valence")) if self.errors else ()
+        return replace(self, word=words(self.arousal, self.valence, *bands))
 
     def __str__(self) -> str:
         parts = []

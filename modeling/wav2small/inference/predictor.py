@@ -392,7 +392,4 @@ class Predictor:
     def _prediction(self, values: Any, start: float, end: float, speech: float, errors: Errors | None) -> Prediction:
         arousal, dominance, valence = values.tolist()
         one = Prediction(arousal, dominance, valence, start, end, speech, errors=errors)
-        if self.words is None:
-            return one
-        bands = (one.interval("arousal"), one.interval("valence")) if errors else (None, None)
-        return replace(one, word=self.words(one.arousal, one.valence, *bands))
+        return one if self.words is None else one.worded(self.words)

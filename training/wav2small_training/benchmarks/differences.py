@@ -16,6 +16,7 @@ from wav2small.inference.intervals import GROUPS, tails
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.audio import read_audio
 
+from ..evenly import evenly
 from ..tables import grid
 
 CORPORA = {"emodb": "EmoDB", "nemo": "nEMO"}
@@ -29,7 +30,7 @@ def predict(predictor: wav2small.Predictor, folder: Path) -> tuple[list[dict[str
     """Rows of clips, and predictions (clips, 2, 3) of the whole clip and of its middle second."""
     with (folder / "metadata.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    rows = [rows[i] for i in np.linspace(0, len(rows) - 1, min(CLIPS, len(rows))).round().astype(int)]
+    rows = evenly(rows, CLIPS)
     values = []
     for row in rows:
         clip, size = read_audio(folder / row["file_name"]), round(PIECE * SAMPLING_RATE)

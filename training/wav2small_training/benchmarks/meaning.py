@@ -15,6 +15,7 @@ import wav2small
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import read_audio
 
+from ..evenly import evenly
 from ..tables import grid
 
 CLIPS = 40  # of a kind, evenly chosen
@@ -36,7 +37,7 @@ def clips_of(folder: Path, emotion: str) -> list[np.ndarray]:
     """The first seconds of clips of a kind."""
     with (folder / "metadata.csv").open(encoding="utf-8") as file:
         names = [row["file_name"] for row in csv.DictReader(file) if not emotion or row.get("emotion") == emotion]
-    chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(CLIPS, len(names))).round().astype(int)]
+    chosen = evenly(names, CLIPS)
     return [read_audio(folder / name)[: SECONDS * SAMPLING_RATE] for name in chosen]
 
 

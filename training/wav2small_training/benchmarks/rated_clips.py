@@ -17,6 +17,7 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 
 from ..data.corpora import open_rows, waveform
 from ..evaluation.ratings import Norms
+from ..evenly import evenly
 from ..recipe import Corpus
 from ..tables import grid
 
@@ -35,9 +36,9 @@ def predict(predictor: wav2small.Predictor, folder: Path) -> dict[str, list[np.n
             rows[row["speaker"]].append(row)
     clips: dict[str, list[np.ndarray]] = defaultdict(list)
     for speaker, each in rows.items():
-        for i in np.linspace(0, len(each) - 1, min(CLIPS, len(each))).round().astype(int):
-            samples = waveform(each[i], corpus)
-            pair = np.array([predictor.logits((samples, SAMPLING_RATE)), norms(each[i], samples)])
+        for row in evenly(each, CLIPS):
+            samples = waveform(row, corpus)
+            pair = np.array([predictor.logits((samples, SAMPLING_RATE)), norms(row, samples)])
             if not np.isnan(pair).any():
                 clips[speaker].append(pair)
     return clips

@@ -13,6 +13,7 @@ from wav2small.inference.predictor import REPEATED
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
 
+from ..evenly import evenly
 from ..tables import grid
 
 CLIPS = 100  # of the folder, evenly chosen
@@ -22,7 +23,7 @@ CROPS = (0.1, 0.3, 0.5, 1.0)  # s
 def measure(model: str | None, folder: Path) -> str:
     """A table in Markdown: root mean square difference to the prediction for the whole clip."""
     predictor, files = wav2small.load(model), audio_files(folder)
-    chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
+    chosen = evenly(files, CLIPS)
     clips = [read_audio(file) for file in chosen]
     whole = np.array([predictor.logits((clip, SAMPLING_RATE)) for clip in clips])
     rows = []

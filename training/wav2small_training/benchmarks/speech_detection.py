@@ -18,6 +18,7 @@ from wav2small.inference.words import NO_SPEECH, SILENCE, UNSURE
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
 
+from ..evenly import evenly
 from ..tables import grid
 
 CLIPS = 600  # of a folder, evenly chosen
@@ -65,7 +66,7 @@ def framed(clip: np.ndarray, size: int, vad: object) -> float:
 def read_clips(folder: Path) -> list[np.ndarray]:
     """The first seconds of clips of a folder."""
     files = audio_files(folder)
-    chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
+    chosen = evenly(files, CLIPS)
     return [read_audio(file)[: SECONDS * SAMPLING_RATE] for file in chosen]
 
 

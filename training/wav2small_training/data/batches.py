@@ -24,13 +24,11 @@ class MixedBatches:
         batch: clips in a batch of this process.
         samples: that a batch is padded to.
         workers: processes that decode and augment; 0 for none.
-        pin: keep batches in pinned memory, for a GPU.
     """
 
-    def __init__(self, mixture: Mixture, batch: int, samples: int, workers: int, pin: bool = False):
+    def __init__(self, mixture: Mixture, batch: int, samples: int, workers: int):
         self.mixture, self.workers = mixture, workers
         self.parts = max(part for part in range(1, max(1, workers) + 1) if batch % part == 0)
-        self.pin = pin
         with warnings.catch_warnings():  # torchdata calls a deprecated function of torch
             warnings.simplefilter("ignore", UserWarning)
             self.loader = StatefulDataLoader(
@@ -68,8 +66,7 @@ class MixedBatches:
         while True:
             with errors_of_workers():
                 parts = list(islice(stream, self.parts))
-            batch = {key: together([part[key] for part in parts]) for key in parts[0]}
-            yield pinned(batch) if self.pin else batch
+            yield {key: together([part[key] for part in parts]) for key in parts[0]}
 
 
 def worker_places(state: Any) -> Iterator[dict[str, Any]]:
@@ -97,11 +94,6 @@ def errors_of_workers() -> Iterator[None]:
         if "Original Traceback" in str(error):
             raise Wav2SmallError(str(error).rpartition("Error: ")[2].strip()) from None
         raise
-
-
-def pinned(batch: dict[str, Any]) -> dict[str, Any]:
-    """A batch in memory that a GPU reads by itself."""
-    return {key: value.pin_memory() if torch.is_tensor(value) else value for key, value in batch.items()}
 
 
 def together(values: list[Any]) -> Any:

@@ -11,9 +11,11 @@ from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance import licences
 
-from ..recipe import Corpus, MixtureRecipe, Recipe
-from .corpora import MisfitError, is_local, row_id, waveform
+from ..recipe import Corpus, MixtureRecipe
+from ..teachers import member_sources
+from .corpora import MisfitError, distinct, is_local, row_id, waveform
 from .mixture import own_target
+from .pins import corpora
 from .units import Clip, RowGroup, TarFile, Units
 
 TRIES = 5  # clips of which one must be readable
@@ -43,14 +45,10 @@ class Finding:
 
 def check_recipe(recipe: MixtureRecipe) -> Iterator[Finding]:
     """Check every corpus and every teacher of a recipe, each with one request or a few; nothing is raised."""
-    held = recipe.validation.corpora if isinstance(recipe, Recipe) else []
     learned = [*recipe.corpora, *recipe.augmentation.mix_corpora]
-    once = {each.model_dump_json(exclude={"weight"}): each for each in [*learned, *held]}
-    shaping = {each.model_dump_json(exclude={"weight"}) for each in learned}
-    for key, corpus in once.items():
-        yield check_corpus(corpus, key in shaping)
-    named = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []
-    for source in named:
+    for corpus in distinct(corpora(recipe)):
+        yield check_corpus(corpus, corpus in learned)
+    for source in member_sources(recipe.teacher):
         yield check_teacher(source)
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from glob import glob
 from itertools import groupby
 from operator import itemgetter
@@ -54,6 +54,14 @@ def open_rows(corpus: Corpus) -> datasets.IterableDataset:
     else:
         rows = _hub(corpus)
     return rows.filter(lambda row: wanted(row, corpus)) if corpus.where else rows
+
+
+def distinct(corpora: Iterable[Corpus]) -> list[Corpus]:
+    """Each corpus once: without those that differ from an earlier one in their weight alone."""
+    found: dict[str, Corpus] = {}
+    for corpus in corpora:
+        found.setdefault(corpus.model_dump_json(exclude={"weight"}), corpus)
+    return list(found.values())
 
 
 def is_local(corpus: Corpus) -> bool:

@@ -13,6 +13,7 @@ from wav2small.bundled import bundled_checkpoints
 from wav2small.hub import commit_of, hub_error, resolve_checkpoint
 
 from ..recipe import Corpus, MixtureRecipe, Recipe
+from ..teachers import member_sources
 from .corpora import is_local
 from .patience import AT_START, patiently
 
@@ -64,8 +65,10 @@ def with_commits(recipe: Kind, commits: dict[str, str]) -> Kind:
         held = [pin(corpus) for corpus in recipe.validation.corpora]
         changes["validation"] = recipe.validation.model_copy(update={"corpora": held})
     if recipe.teacher:
-        named = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher
-        exact = [f"{name.partition('@')[0]}@{commits[name]}" if name in commits else name for name in named]
+        exact = [
+            f"{name.partition('@')[0]}@{commits[name]}" if name in commits else name
+            for name in member_sources(recipe.teacher)
+        ]
         changes["teacher"] = exact[0] if isinstance(recipe.teacher, str) else exact
     return recipe.model_copy(update=changes)
 
@@ -85,10 +88,9 @@ def data_set(corpus: Corpus) -> str | None:
 
 def teachers(recipe: MixtureRecipe) -> list[str]:
     """The teachers on the Hub that are not named by a commit."""
-    named = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []
     return [
         name
-        for name in named
+        for name in member_sources(recipe.teacher)
         if not Path(name).is_dir() and name not in bundled_checkpoints() and not re.search("@[0-9a-f]{40}$", name)
     ]
 

@@ -14,6 +14,7 @@ from wav2small.provenance.provenance import Link, Provenance
 
 from ..head_recipe import HeadRecipe
 from ..recipe import Augmentation, Corpus, MixtureRecipe, Recipe
+from ..teachers import member_sources
 from .corpora import clip_count, is_local, is_rendering, open_rows
 
 NORMS = Link(
@@ -95,8 +96,7 @@ def teachers(recipe: MixtureRecipe) -> list[Link]:
     """
     if recipe.teacher_labels:
         return list(provenance.read_provenance(recipe.teacher_labels).teachers)
-    sources = [recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or []
-    found = [provenance.link_model(source, "teacher") for source in sources]
+    found = [provenance.link_model(source, "teacher") for source in member_sources(recipe.teacher)]
     for rendered in filter(None, map(mixture, recipe.corpora)):
         found += [link for link in rendered.teachers if link not in found]
     return found

@@ -25,7 +25,7 @@ from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, write_provenance
 
 from ..data import provenance
-from ..data.corpora import MisfitError, row_id, waveform
+from ..data.corpora import MisfitError, distinct, row_id, waveform
 from ..data.mixture import FAIR_SAMPLE
 from ..data.patience import Waiting
 from ..data.pins import pinned
@@ -34,7 +34,7 @@ from ..progress import ClipsPerSecond, progress
 from ..recipe import Corpus, Recipe
 from ..recipe_file import load_recipe
 from ..run_folder import open_run
-from ..teachers import load_teacher
+from ..teachers import load_teacher, member_sources
 from .targets import label_clips
 from .teacher_labels import FINISHED, KEY, key_of, refuse_duplicates
 from .work import check_shared, share_work
@@ -91,7 +91,7 @@ def open_annotation(recipe: Recipe, out: Path, accelerator: Accelerator) -> "Win
         raise Wav2SmallError("annotate needs a recipe with a teacher")
     recipe = pinned(recipe, out, accelerator)
     origin = provenance.of_teacher_labels(recipe)  # a licence that is not known is told before the work
-    corpora = list({each.model_dump_json(exclude={"weight"}): each for each in recipe.spoken_corpora}.values())
+    corpora = distinct(recipe.spoken_corpora)
     settings = {
         "teacher": recipe.teacher,
         "crop_seconds": recipe.crop_range[1],
@@ -185,7 +185,7 @@ def label_windows(
     """Run the teacher on windows; one row for each, in their order."""
     if not windows:
         return []
-    named = ", ".join([recipe.teacher] if isinstance(recipe.teacher, str) else recipe.teacher or [])
+    named = ", ".join(member_sources(recipe.teacher))
     revision = getattr(getattr(teacher, "config", None), "_commit_hash", None)
     logits, members = label_clips(teacher, [window["samples"] for window in windows], accelerator)
     return [

@@ -117,11 +117,11 @@ def train(
     columns = (TextColumn("loss {task.fields[loss]}"), TextColumn("skipped {task.fields[skipped]}"), Waiting())
     with progress(*columns, disable=not accelerator.is_main_process) as bar:
         task = bar.add_task(recipe.name, total=recipe.steps, loss="-", skipped=0)
+        if validation and state.step == 0:
+            for sentence in shared_clips(recipe):
+                bar.console.print(f"[yellow]warning:[/] {sentence}: their figures flatter the student")
         while True:
             last = state.step == recipe.steps
-            if validation and state.step == 0:
-                for sentence in shared_clips(recipe):
-                    bar.console.print(f"[yellow]warning:[/] {sentence}: their figures flatter the student")
             if validation and (last or state.step % recipe.validation.every == 0):
                 validate(state, validation, average.module, out, origin)
                 bar.console.print(f"step {state.step}: CCC to the targets (A, D, V) {state.history[-1]['ccc']}")
@@ -219,7 +219,6 @@ def make_loader(recipe: Recipe, targets: Targets, accelerator: Accelerator) -> M
         recipe.batch // accelerator.num_processes,
         round(recipe.crop_range[1] * SAMPLING_RATE),
         recipe.workers,
-        pin=accelerator.device.type == "cuda",
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torchdata.stateful_dataloader import StatefulDataLoader
 
 from wav2small.atomic import replace_folder
 from wav2small.models.errors import Wav2SmallError
@@ -69,7 +68,8 @@ def save(accelerator: Accelerator, loader: MixedBatches | RenderedClips, parts: 
         shutil.rmtree(new, ignore_errors=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(new))
-    (new / f"loader_{accelerator.process_index}.json").write_text(as_json(loader), encoding="utf-8")
+    position = json.dumps(loader.state_dict(), default=int)  # of numpy's numbers
+    (new / f"loader_{accelerator.process_index}.json").write_text(position, encoding="utf-8")
     if accelerator.is_main_process:
         torch.save([part.state_dict() for part in parts], new / "parts.pt")
     accelerator.wait_for_everyone()
@@ -100,11 +100,6 @@ def restore(accelerator: Accelerator, loader: MixedBatches | RenderedClips, part
         raise Wav2SmallError(
             f"{folder} holds no state of this version that can be resumed ({reason}): remove it and start again"
         ) from None
-
-
-def as_json(loader: MixedBatches | RenderedClips | StatefulDataLoader) -> str:
-    """The position of a loader."""
-    return json.dumps(loader.state_dict(), default=int)  # of numpy's numbers
 
 
 def find(folder: Path) -> Path | None:

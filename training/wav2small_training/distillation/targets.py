@@ -127,5 +127,5 @@ def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Move the tensors of a batch; a GPU takes them from pinned memory, and this process goes on meanwhile."""
     tensors = {key: value for key, value in batch.items() if torch.is_tensor(value)}
     if device.type == "cuda":
-        tensors = {key: value.pin_memory() for key, value in tensors.items()}  # as it is, if a loader pinned it
+        tensors = {key: value.pin_memory() for key, value in tensors.items()}
     return batch | {key: value.to(device, non_blocking=True) for key, value in tensors.items()}

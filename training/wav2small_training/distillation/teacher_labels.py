@@ -14,6 +14,7 @@ from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import is_local
 from ..recipe import Corpus
+from ..teachers import member_sources
 
 FINISHED = "annotations.json"  # written last
 KEY = ("source", "config", "split", "commit", "id")  # of a clip
@@ -100,5 +101,4 @@ def refuse_duplicates(shards: list[Path]) -> None:
 
 def teachers_of(folder: Path) -> list[str]:
     """The models that annotated clips, as the recipe of the annotation named them."""
-    named = json.loads((folder / FINISHED).read_text(encoding="utf-8"))["teacher"]
-    return [named] if isinstance(named, str) else list(named)
+    return member_sources(json.loads((folder / FINISHED).read_text(encoding="utf-8"))["teacher"])

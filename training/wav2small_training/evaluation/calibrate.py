@@ -17,6 +17,7 @@ from wav2small.inference.words import REGIONS, AffectWords
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import open_rows, waveform
+from ..evenly import evenly
 from ..recipe import Corpus
 from ..tables import grid
 from .intervals import coverage_table, measure_intervals
@@ -91,7 +92,7 @@ def predict_folder(predictor: Predictor, folder: Path) -> FolderPredictions:
     """Predict crops of 1 to 5 s from the middles of at most 300 recordings of a folder, evenly chosen."""
     corpus = Corpus(source=str(folder), licence="unknown")
     rows = list(open_rows(corpus))
-    chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(CLIPS, len(rows))).round().astype(int)]
+    chosen = evenly(rows, CLIPS)
     predictions, emotions = [], []
     for i, row in enumerate(chosen):
         whole = waveform(row, corpus)
@@ -121,10 +122,7 @@ def word_table(words: AffectWords, folders: list[FolderPredictions]) -> str:
     """Share of each word, by folder and by emotion, in percent, as Markdown."""
     rows = []
     for each in folders:
-        said = [
-            words(one.arousal, one.valence, *((one.interval("arousal"), one.interval("valence")) if one.errors else ()))
-            for one in each.predictions
-        ]
+        said = [str(one.worded(words).word) for one in each.predictions]
         rows.append(_row(each.folder.resolve().name, said))
         for emotion in sorted(set(each.emotions) - {""}):
             rows.append(_row(f"- {emotion}", [w for w, e in zip(said, each.emotions, strict=True) if e == emotion]))

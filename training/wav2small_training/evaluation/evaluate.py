@@ -24,14 +24,14 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import read_provenance
 
-from ..data.corpora import MisfitError, clip_count, open_rows, row_id, waveform
+from ..data.corpora import MisfitError, cell, clip_count, open_rows, row_id, waveform
 from ..progress import progress
 from ..recipe import Corpus
 from ..run_folder import open_run
 from ..tables import UNKNOWN
 from .conditions import AS_RECORDED, LEVEL_NORMALISED, Condition, Recordings, conditions, level_db
 from .models import Predict, load_model, short_names
-from .ratings import Norms, Ratings, Row, Target, Teacher, Word, column_value
+from .ratings import Norms, Ratings, Row, Target, Teacher, Word
 from .report import write_report
 from .scores import PredictionTable, read_lines, summary
 
@@ -75,7 +75,7 @@ def evaluate(
     if first is None:
         raise Wav2SmallError(f"{corpus.source} has no clips where {corpus.where}")
     for column in groups or []:
-        column_value(first, column, corpus)
+        cell(first, column, corpus.source)
     usual = [column for column in USUAL_GROUPS if column in first]
     groups = usual if groups is None else groups
     columns = list(dict.fromkeys([*groups, *usual]))

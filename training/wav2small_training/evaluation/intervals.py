@@ -17,6 +17,7 @@ from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.errors import Wav2SmallError
 
 from ..data.corpora import open_rows, waveform
+from ..evenly import evenly
 from ..recipe import Corpus
 from ..tables import grid
 from .conditions import AS_RECORDED, Condition, Random, Recordings, add, conditions, pink_noise
@@ -74,15 +75,14 @@ def predict_rated(predictor: Predictor, folder: Path, names: Iterable[str]) -> R
     """
     corpus = Corpus(source=str(folder), licence="unknown")
     rows = [row for row in open_rows(corpus) if row.get("split", "validation") != "train"]
-    missing = [column for column in ("speaker",) if column not in rows[0]] if rows else []
-    if not rows or missing or not is_rated(folder):
+    if not rows or "speaker" not in rows[0] or not is_rated(folder):
         raise Wav2SmallError(
             f"{folder} needs a metadata.csv with the columns speaker and emotion, or speaker, {', '.join(LABELS)}, "
             "and clips that are not of the split train"
         )
     by_people = all(label in rows[0] for label in LABELS)
     target = (Ratings(dict(zip(LABELS, LABELS, strict=True))) if by_people else Norms("emotion")).of(corpus)
-    rows = [rows[i] for i in np.linspace(0, len(rows) - 1, min(CLIPS, len(rows))).round().astype(int)]
+    rows = evenly(rows, CLIPS)
     clips = [waveform(row, corpus) for row in rows]
     known = {one.name: one for one in (*MEASURED, *conditions(Recordings(voices=clips)))}
     errors, groups, speakers, used = [], [], [], []

@@ -9,7 +9,7 @@ import numpy as np
 from wav2small.models.adv import LABELS
 from wav2small.models.errors import Wav2SmallError
 
-from ..data.corpora import MisfitError, row_id
+from ..data.corpora import MisfitError, cell, row_id
 from ..data.norms import AUC_GROUPS, emotion_norm, shrink_to_middle
 from ..recipe import Corpus
 from .models import load_model
@@ -22,13 +22,6 @@ Row = dict[str, Any]
 Target = Callable[[Row, np.ndarray], np.ndarray]  # row and waveform -> (3,), NaN for a dimension without a target
 
 Word = Callable[[Row, Corpus], str]  # row and corpus -> emotion word
-
-
-def column_value(row: Row, column: str, corpus: Corpus) -> Any:
-    """Value of a column; raises MisfitError, which lists the columns, where there is none."""
-    if column not in row:
-        raise MisfitError(f"{corpus.source} has no column {column!r}; it has {', '.join(sorted(row))}")
-    return row[column]
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ class Ratings:
         def target(row: Row, waveform: np.ndarray) -> np.ndarray:
             values = np.full(3, np.nan)
             for dimension, column in self.columns.items():
-                text = column_value(row, column, corpus)
+                text = cell(row, column, corpus.source)
                 if text in (None, ""):
                     continue
                 try:
@@ -114,7 +107,7 @@ class Norms:
 
     def word(self, row: Row, corpus: Corpus) -> str:
         """The emotion word of a row, in lower case."""
-        return str(column_value(row, self.column, corpus)).strip().lower()
+        return str(cell(row, self.column, corpus.source)).strip().lower()
 
     def _norm(self, row: Row, corpus: Corpus) -> np.ndarray | None:
         try:

@@ -26,6 +26,7 @@ from wav2small.models.audio import audio_files, read_audio
 from wav2small.models.errors import Wav2SmallError
 from wav2small.provenance.provenance import Provenance, code_version, link_model, utc_now, write_provenance
 
+from ..evenly import evenly
 from ..progress import tracked
 from .exportable import Exportable
 from .fold import FOLDED, fold
@@ -114,7 +115,7 @@ def export_provenance(source: str, speech: Path | None, speech_licence: str | No
 
 def calibration_clips(files: list[Path]) -> list[np.ndarray]:
     """Choose clips evenly from recordings, all of one length, the shorter ones repeated: waveforms (samples,)."""
-    chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(CLIPS, len(files))).round().astype(int)]
+    chosen = evenly(files, CLIPS)
     return [
         np.resize(read_audio(file), round(CLIP_SECONDS * SAMPLING_RATE)) for file in tracked(chosen, "reading speech")
     ]

@@ -27,6 +27,7 @@ from ..evaluation.ratings import Norms, Ratings, Teacher
 from ..evaluation.scores import BASELINE
 from ..exporters.export import export
 from ..recipe import Corpus, Recipe
+from ..teachers import member_sources
 from . import card, commit
 from .commit import Plan
 from .publish import parse_target, publish
@@ -122,8 +123,7 @@ def check_beyond_loudness(contents: list[dict[str, Any]], folder: Path) -> None:
 
 def sources(recipe: Recipe) -> list[str]:
     """Folders or ids of the models whose predictions are the targets; none where these are labels."""
-    named = recipe.teacher or (teachers_of(Path(recipe.teacher_labels)) if recipe.teacher_labels else [])
-    return [named] if isinstance(named, str) else named
+    return member_sources(recipe.teacher) or (teachers_of(Path(recipe.teacher_labels)) if recipe.teacher_labels else [])
 
 
 def target(recipe: Recipe, corpus: Corpus) -> Teacher | Ratings | Norms | None:
