@@ -76,7 +76,8 @@ def command(recipe: Recipe, module: str, processes: int, *arguments: str) -> flo
         path.write_text(recipe.model_copy(update={"output": f"{folder}/run"}).to_yaml(), encoding="utf-8")
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
         run = [sys.executable, "-W", "ignore", *launcher, "-m", f"wav2small_training.distillation.{module}", str(path)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # with two, a student beside its loader stood still
+        threads = max(1, (os.cpu_count() or 1) // processes)
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(
             [*run, *(argument.format(folder=folder) for argument in arguments)],
             env=environment, capture_output=True, text=True, check=True,
