@@ -105,13 +105,13 @@ def render_models(rows: list[Row], seconds: float) -> str:
             row["model"],
             *("–" if row[label] is None else f"{row[label]:.3f}" for label in LABELS),
             row["word"] or "",
-            f"{row['bytes']:,}",
+            f"{row['bytes'] / 1000:.0f}",
             f"{row['milliseconds']:.1f}",
         )
         for row in loaded
     ]
     caption = f"One recording of {seconds:.1f} s with {len(loaded)} models"
-    table = pictures.table(["model", *LABELS, "word", "bytes", "ms"], cells, caption) if loaded else ""
+    table = pictures.table(["model", *LABELS, "word", "kB", "ms"], cells, caption) if loaded else ""
     errors = "".join(pictures.message(str(row["error"])) for row in rows if "error" in row)
     return f'<section class="result" aria-label="Comparison">{table}{errors}{pictures.player("models")}</section>'
 
@@ -166,12 +166,12 @@ def tab(models: Models) -> None:
     choices = variants_of(list(models.predictors))
     with gr.Tabs():
         with gr.Tab("Several models", elem_id="several-models"), gr.Row(equal_height=False):
-            with gr.Column(scale=2, min_width=300):
+            with gr.Column(scale=1, min_width=300):
                 audio = gr.Audio(sources=["upload", "microphone"], type="filepath", label="Recording", editable=False)
                 chosen = gr.CheckboxGroup(choices, value=choices[: len(DTYPES)], label="Models")
                 other = gr.Textbox(label="Another model on the Hub", placeholder="org/name")
                 models_button = gr.Button("Compare models", variant="primary")
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(scale=2, min_width=320):
                 models_result = gr.HTML(EMPTY, elem_classes="results")
             models_button.click(
                 partial(compare_models, models), [audio, chosen, other], [models_result, audio],
@@ -179,14 +179,14 @@ def tab(models: Models) -> None:
                 js="async (file, ...rest) => [await wav2small.keep('models', file), ...rest]",
             )  # fmt: skip
         with gr.Tab("Two recordings", elem_id="two-recordings"), gr.Row(equal_height=False):
-            with gr.Column(scale=2, min_width=300):
+            with gr.Column(scale=1, min_width=300):
                 gr.Markdown("For example the same sentence, said in two moods.")
                 recordings = [
                     gr.Audio(sources=["upload", "microphone"], type="filepath", label=label, editable=False)
                     for label in ("Recording 1", "Recording 2")
                 ]
                 recordings_button = gr.Button("Compare recordings", variant="primary")
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(scale=2, min_width=320):
                 recordings_result = gr.HTML(EMPTY, elem_classes="results")
             recordings_button.click(
                 partial(compare_recordings, models), [*recordings, models.chooser], [recordings_result, *recordings],
