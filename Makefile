@@ -81,8 +81,7 @@ bench: .venv/.ready
 	$(DEV)/python tests/demo_load.py
 	$(DEV)/python -m wav2small_training.benchmarks.folder $(firstword $(wildcard ../shared/speech/emodb) examples)
 
-WASM := clang --target=wasm32 -std=c99 -O2 -fno-unroll-loops -flto -ffreestanding -nostdlib -fno-math-errno -mbulk-memory \
-	-Iweb/include -Iout/c -Wl,--no-entry,--export=__heap_base,--strip-all web/wav2small_web.c out/c/wav2small.c
+WASM := clang @web/clang.txt -Iweb/include -Iout/c web/wav2small_web.c out/c/wav2small.c
 
 web: .venv/.ready
 	rm -rf out/c

@@ -9,7 +9,6 @@ from conftest import voice_like, write_card
 from students import mobilenet, student, tcn
 
 from wav2small import Wav2SmallError
-from wav2small_training.benchmarks.race import measure
 
 device = pytest.importorskip("wav2small_training.exporters.device", reason="needs the extra [export]")
 pytestmark = [pytest.mark.export, pytest.mark.timeout(900)]
@@ -41,16 +40,23 @@ def test_a_runtime_predicts_what_the_model_predicts(runtime, kind, tmp_path):
 
 
 def test_the_benchmark_measures_the_files_of_every_runtime_that_is_installed(tmp_path):
-    from wav2small_training.benchmarks.devices import of_checkpoint
+    from wav2small_training.benchmarks.every_runtime import device_rows
 
     for runtime in device.LOADERS:
         needs(runtime)
-    tcn().save_pretrained(tmp_path / "model")
+    model = tcn()
+    model.save_pretrained(tmp_path / "model")
     write_card(tmp_path / "model", "mit")
-    found = of_checkpoint(tmp_path / "model", tmp_path)
-    assert {"model: model.pte", "model: model.tflite"} <= {each.name for each in found}
-    costs = measure(found, runs=3)
-    assert all(cost.ms > 0 and cost.peak_mb > 0 and cost.bytes for cost in costs.values())
+    windows = np.stack([voice_like(device.SECONDS, seed=i) for i in range(2)])
+    np.save(tmp_path / "windows.npy", windows)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(windows)).logits.numpy()
+    costs = {row.name: row for row in device_rows(tmp_path / "model", tmp_path / "windows.npy", tmp_path)}
+    assert {"ExecuTorch, float", "LiteRT, float"} <= set(costs)
+    for name, row in costs.items():
+        most = 1e-4 if "float" in name else device.EIGHT_BIT_TOLERANCE
+        np.testing.assert_allclose(row.cost["logits"], expected, atol=most * max(1, np.abs(expected).max()))
+        assert row.bytes > 0 and row.cost["ms"] > 0 and row.cost["mb"] > 0
 
 
 def test_a_file_that_predicts_otherwise_is_refused_and_one_of_8_bits_removed(tmp_path):

@@ -7,20 +7,21 @@ weights for 8 and 4 bits, all are predicted. Needs gcc, and arm-none-eabi-gcc fo
 import ctypes
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
 from transformers import PreTrainedModel
 
 from wav2small.checkpoint import load_checkpoint
+from wav2small.cli.command import run_command
 from wav2small.hub import resolve_checkpoint
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
-from wav2small.models.errors import Wav2SmallError
 
 from ..exporters.c.codes import round_for_speech
 from ..exporters.c.generate import SOURCE, generate
@@ -36,13 +37,18 @@ int main(void) { printf("%zu %zu", sizeof(wav2small_net), sizeof(wav2small_runni
 """
 
 
-class CompiledModel:
-    """A `wav2small.c`, compiled for this machine with weights of so many bits."""
+def compile_library(folder: Path, bits: int) -> Path:
+    """Compile the `wav2small.c` of a folder for this machine, with weights of so many bits, as a shared library."""
+    library = folder / f"{bits}.so"
+    flags = ("-std=c99", "-O3", "-march=native", f"-DWAV2SMALL_BITS={bits}", "-shared", "-fPIC", "-s")
+    subprocess.run(["gcc", *flags, str(folder / SOURCE), "-o", str(library), "-lm"], check=True)
+    return library
 
-    def __init__(self, folder: Path, bits: int):
-        library = folder / f"{bits}.so"
-        flags = ("-std=c99", "-O3", "-march=native", f"-DWAV2SMALL_BITS={bits}", "-shared", "-fPIC")
-        subprocess.run(["gcc", *flags, str(folder / SOURCE), "-o", str(library), "-lm"], check=True)
+
+class CompiledModel:
+    """A `wav2small.c` as a shared library."""
+
+    def __init__(self, library: Path):
         self.functions = ctypes.CDLL(str(library))
         self.memory = ctypes.create_string_buffer(1_000_000)
         self.outputs = (ctypes.c_float * 4)()
@@ -111,7 +117,7 @@ def measure(model: PreTrainedModel, name: str, files: list[Path]) -> str:
             (folder / file).write_text(text, encoding="utf-8")
         net, running = state_bytes(folder)
         for bits in (32, 8, 4):
-            compiled = CompiledModel(folder, bits)
+            compiled = CompiledModel(compile_library(folder, bits))
             got = np.stack([compiled.clip(clip) for clip in clips])
             streamed = np.stack([compiled.stream(clip) for clip in clips])
             agreement = ", ".join(f"{each:.3f}" for each in ccc(streamed, got))
@@ -124,14 +130,14 @@ def measure(model: PreTrainedModel, name: str, files: list[Path]) -> str:
     return grid(heads, rows)
 
 
-def main() -> None:
-    """Print the table of a checkpoint."""
-    if len(sys.argv) != 3:
-        raise Wav2SmallError("name a checkpoint and a folder of recordings")
+def main(
+    checkpoint: Annotated[str, typer.Argument(help="A student.")],
+    folder: Annotated[Path, typer.Argument(exists=True, help="Recordings of speech.")],
+) -> None:
+    """Print the table, in Markdown."""
     torch.set_num_threads(1)
-    model = load_checkpoint(resolve_checkpoint(sys.argv[1], ["*"]))
-    print(measure(model, sys.argv[1], audio_files(Path(sys.argv[2]))))  # noqa: T201
+    typer.echo(measure(load_checkpoint(resolve_checkpoint(checkpoint, ["*"])), checkpoint, audio_files(folder)))
 
 
 if __name__ == "__main__":
-    main()
+    run_command(lambda: typer.run(main))

@@ -4,20 +4,22 @@
 `nemo`, whose metadata.csv have the columns `speaker` and `emotion`.
 """
 
-import argparse
-import csv
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
 import wav2small
+from wav2small.cli.command import run_command
 from wav2small.inference.intervals import GROUPS, tails
 from wav2small.models.adv import LABELS, SAMPLING_RATE
-from wav2small.models.audio import read_audio
 
+from ..data.corpora import cell, folder_rows, waveform
 from ..evenly import evenly
-from ..tables import grid
+from ..recipe import Corpus
+from ..tables import UNKNOWN, grid
 
 CORPORA = {"emodb": "EmoDB", "nemo": "nEMO"}
 CLIPS = 300  # of a corpus, evenly chosen
@@ -26,21 +28,22 @@ SHARE = 0.8  # of the differences are below what the table shows
 NEUTRAL = "neutral"
 
 
-def predict(predictor: wav2small.Predictor, folder: Path) -> tuple[list[dict[str, str]], np.ndarray]:
-    """Rows of clips, and predictions (clips, 2, 3) of the whole clip and of its middle second."""
-    with (folder / "metadata.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    rows = evenly(rows, CLIPS)
-    values = []
-    for row in rows:
-        clip, size = read_audio(folder / row["file_name"]), round(PIECE * SAMPLING_RATE)
+def predict(predictor: wav2small.Predictor, folder: Path) -> tuple[list[tuple[Any, Any]], np.ndarray]:
+    """Speaker and emotion of clips, and predictions (clips, 2, 3) of the whole clip and of its middle second."""
+    corpus = Corpus(source=str(folder), licence="unknown")
+    who, values = [], []
+    for row in evenly(folder_rows(folder, corpus), CLIPS):
+        clip, size = waveform(row, corpus), round(PIECE * SAMPLING_RATE)
         piece = clip[max(0, len(clip) - size) // 2 :][:size]
         values.append([predictor.logits((part, SAMPLING_RATE)) for part in (clip, piece)])
-    return rows, np.array(values)
+        who.append((cell(row, "speaker", corpus.source), cell(row, "emotion", corpus.source)))
+    return who, np.array(values)
 
 
 def below(differences: np.ndarray) -> list[str]:
     """Number of (pairs, 3), and below what 80 % of them are."""
+    if not len(differences):
+        return ["0", *[UNKNOWN] * len(LABELS)]
     return [str(len(differences)), *(f"{x:.2f}" for x in np.quantile(np.abs(differences), SHARE, axis=0))]
 
 
@@ -48,13 +51,13 @@ def measure(model: str | None, speech: Path) -> str:
     """Two tables in Markdown: differences of pairs, and widths of intervals."""
     predictor, table = wav2small.load(model), []
     for folder, corpus in CORPORA.items():
-        rows, values = predict(predictor, speech / folder)
+        who, values = predict(predictor, speech / folder)
         table.append([f"a clip and its middle second, {corpus}", *below(values[:, 1] - values[:, 0])])
-        pairs = list(combinations(range(len(rows)), 2))
-        same = [(i, j) for i, j in pairs if all(rows[i][key] == rows[j][key] for key in ("speaker", "emotion"))]
+        pairs = list(combinations(range(len(who)), 2))
+        same = [(i, j) for i, j in pairs if who[i] == who[j]]
         table.append([f"two clips of a speaker and an emotion, {corpus}", *below(_change(values, same))])
-        neutral = [(i, j) for i, j in pairs if rows[i]["emotion"] == rows[j]["emotion"] == NEUTRAL]
-        others = [(i, j) for i, j in neutral if rows[i]["speaker"] != rows[j]["speaker"]]
+        neutral = [(i, j) for i, j in pairs if who[i][1] == who[j][1] == NEUTRAL]
+        others = [(i, j) for i, j in neutral if who[i][0] != who[j][0]]
         table.append([f"two speakers, both neutral, {corpus}", *below(_change(values, others))])
     tables = [grid(["80 % of the differences are below", "pairs", *LABELS], table, True)]
     if predictor.intervals:
@@ -69,13 +72,17 @@ def measure(model: str | None, speech: Path) -> str:
 
 
 def _change(values: np.ndarray, pairs: list[tuple[int, int]]) -> np.ndarray:
-    first, second = np.array(pairs).T
+    first, second = np.array(pairs, int).reshape(-1, 2).T
     return np.asarray(values[first, 0] - values[second, 0])
 
 
+def main(
+    speech: Annotated[Path, typer.Option(exists=True, help="Folder of the corpora.")],
+    model: Annotated[str | None, typer.Option(help="Default: the default checkpoint.")] = None,
+) -> None:
+    """Print the tables, in Markdown."""
+    typer.echo(measure(model, speech))
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--speech", type=Path, required=True)
-    parser.add_argument("--model")
-    arguments = parser.parse_args()
-    print(measure(arguments.model, arguments.speech))  # noqa: T201
+    run_command(lambda: typer.run(main))

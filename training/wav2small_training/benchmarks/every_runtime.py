@@ -4,9 +4,10 @@
 
 The checkpoint is one with ONNX files, by default the bundled one; windows of 5 s of the recordings in the folder, by
 default the examples, are predicted. Needs gcc for C, clang, lld and node for WebAssembly, and for ExecuTorch and LiteRT
-the environment of `make test-devices`, in `.venv-devices`. What is missing is left out.
+the environment of `make test-devices`. What is missing is left out.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -23,26 +24,28 @@ import numpy as np
 import typer
 
 from wav2small.bundled import BUNDLED
+from wav2small.cli.command import run_command
 from wav2small.hub import resolve_checkpoint
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.adv import SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
 from wav2small.shipped import shipped_folder
 
-from ..exporters import device_runtimes
 from ..exporters.c.generate import SOURCE, export_c
+from ..exporters.device import Runtime, export_device
+from ..exporters.device_runtimes import LOADERS
 from ..tables import grid
 from . import runtimes
+from .c_source import compile_library
 from .race import ONE_THREAD, SECONDS, processor
 
-DEVICES = Path(".venv-devices") / ("Scripts" if os.name == "nt" else "bin") / "python"
 CLIPS = 20
 ONE = "wav2small_training.benchmarks.one_runtime"
-GCC = ("gcc", "-std=c99", "-O3", "-march=native", "-shared", "-fPIC", "-s")
-CLANG = (
-    *("clang", "--target=wasm32", "-std=c99", "-O2", "-fno-unroll-loops", "-flto", "-ffreestanding", "-nostdlib"),
-    *("-fno-math-errno", "-mbulk-memory", "-msimd128", "-Wl,--no-entry,--export=__heap_base,--strip-all"),
-)  # as in the Makefile
+BITS = {32: "float", 8: "8 bits", 4: "4 bits"}
+DEVICES: dict[Runtime, tuple[str, str]] = {  # name, and the package that writes the files
+    "executorch": ("ExecuTorch", "executorch"),
+    "litert": ("LiteRT", "litert_torch"),
+}
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,9 @@ class Row:
     cost: dict[str, Any]
 
 
-def run_python(
-    load: Callable[..., Any], file: Path, windows: Path, python: Path | str = sys.executable
-) -> dict[str, Any]:
+def run_python(load: Callable[..., Any], file: Path, windows: Path) -> dict[str, Any]:
     """Measure a loader, of `runtimes` or `device_runtimes`, in a process of its own."""
-    return printed(python, "-m", ONE, f"{load.__module__}:{load.__name__}", file, windows)
+    return printed(sys.executable, "-m", ONE, f"{load.__module__}:{load.__name__}", file, windows)
 
 
 def run_node(file: Path, windows: Path) -> dict[str, Any]:
@@ -102,26 +103,33 @@ def rows(checkpoint: str, windows: Path, work: Path) -> Iterator[Row]:
     for name, loader, file in files:
         path = (folder / file).resolve()
         yield Row(name, path.stat().st_size, run_python(loader, path, windows))
-    export_c(str(folder), work / "c")
-    for bits in (32, 8, 4) if shutil.which("gcc") else ():
-        library = work / f"{bits}.so"
-        subprocess.run([*GCC, f"-DWAV2SMALL_BITS={bits}", work / "c" / SOURCE, "-o", library, "-lm"], check=True)
-        name = "C, float" if bits == 32 else f"C, {bits} bits"
-        yield Row(name, library.stat().st_size, run_python(runtimes.load_c, library, windows))
-    web = shipped_folder("web")
-    for bits in (8, 4) if shutil.which("clang") and shutil.which("node") else ():
-        module = work / f"{bits}.wasm"
-        sources = (f"-I{web / 'include'}", f"-I{work / 'c'}", web / "wav2small_web.c", work / "c" / SOURCE)
-        subprocess.run([*CLANG, f"-DWAV2SMALL_BITS={bits}", *sources, "-o", module], check=True)
-        yield Row(f"WebAssembly under Node, {bits} bits", module.stat().st_size, run_node(module, windows))
-    names = {"executorch": "ExecuTorch", "litert": "LiteRT"}
-    for runtime, load in device_runtimes.LOADERS.items() if DEVICES.is_file() else ():
-        out = work / runtime
-        command = [str(DEVICES.with_name("wav2small")), "export", str(folder), str(out), "--format", runtime]
-        subprocess.run(command, check=True, capture_output=True)
-        for written in sorted(out.glob("model*")):
-            name = f"{names[runtime]}, {'8 bits' if 'quantized' in written.name else 'float'}"
-            yield Row(name, written.stat().st_size, run_python(load, written, windows, DEVICES.absolute()))
+    source = work / "c"
+    export_c(str(folder), source)
+    for bits in BITS if shutil.which("gcc") else ():
+        library = compile_library(source, bits)
+        yield Row(f"C, {BITS[bits]}", library.stat().st_size, run_python(runtimes.load_c, library, windows))
+    for bits in (8, 4) if all(map(shutil.which, ("clang", "wasm-ld", "node"))) else ():
+        module = compile_module(source, bits)
+        yield Row(f"WebAssembly under Node, {BITS[bits]}", module.stat().st_size, run_node(module, windows))
+    yield from device_rows(folder, windows, work)
+
+
+def compile_module(folder: Path, bits: int) -> Path:
+    """Compile the `wav2small.c` of a folder as WebAssembly with vector instructions, as `make web` does."""
+    web, module = shipped_folder("web"), folder / f"{bits}.wasm"
+    options = (f"@{web / 'clang.txt'}", "-msimd128", f"-DWAV2SMALL_BITS={bits}", f"-I{web / 'include'}", f"-I{folder}")
+    subprocess.run(["clang", *options, web / "wav2small_web.c", folder / SOURCE, "-o", module], check=True)
+    return module
+
+
+def device_rows(folder: Path, windows: Path, work: Path) -> Iterator[Row]:
+    """Measure a checkpoint in ExecuTorch and LiteRT, where they are installed; arguments as for [`rows`]."""
+    for runtime, (name, package) in DEVICES.items():
+        if importlib.util.find_spec(package):
+            export_device(str(folder), work / runtime, runtime)
+            for file in sorted((work / runtime).glob("model*")):
+                kind = BITS[8 if "quantized" in file.name else 32]
+                yield Row(f"{name}, {kind}", file.stat().st_size, run_python(LOADERS[runtime], file, windows))
 
 
 def table(checkpoint: str, found: list[Row], clips: int) -> str:
@@ -156,4 +164,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -15,6 +15,7 @@ import typer
 
 from wav2small.bundled import BUNDLED
 from wav2small.checkpoint import load_checkpoint
+from wav2small.cli.command import run_command
 from wav2small.models.auto import CLASSES
 
 from ..exporters import FOLDED_ALONE
@@ -95,4 +96,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from wav2small.bundled import BUNDLED
 from wav2small.checkpoint import load_checkpoint
+from wav2small.cli.command import run_command
 from wav2small.inference.predictor import ONNX_FILES
 from wav2small.models.auto import CLASSES, AdvTeacherForAudioClassification
 from wav2small.provenance.provenance import link_model
@@ -118,4 +119,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(lambda: typer.run(main))

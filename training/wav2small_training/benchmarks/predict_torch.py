@@ -17,7 +17,8 @@ def main(checkpoint: str, folder: str, threads: str) -> None:
     model = load_checkpoint(checkpoint)
     with torch.inference_mode():
         for file in audio_files(folder):
-            model(torch.from_numpy(read_audio(file))[None]).logits.tolist()
+            logits = model(torch.from_numpy(read_audio(file))[None]).logits[0].tolist()
+            print(file, *(f"{value:.4f}" for value in logits), sep=",")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -4,18 +4,20 @@
 columns `speaker` and `emotion`, whose norms stand for ratings, and perhaps `split`: clips of "train" are left out.
 """
 
-import argparse
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
 import wav2small
+from wav2small.cli.command import run_command
 from wav2small.inference.rated_clips import shift
 from wav2small.models.adv import LABELS, SAMPLING_RATE
+from wav2small.models.errors import Wav2SmallError
 
-from ..data.corpora import open_rows, waveform
+from ..data.corpora import cell, open_rows, waveform
 from ..evaluation.ratings import Norms
 from ..evenly import evenly
 from ..recipe import Corpus
@@ -27,13 +29,17 @@ CLIPS = 40  # of a speaker at most, evenly chosen
 
 
 def predict(predictor: wav2small.Predictor, folder: Path) -> dict[str, list[np.ndarray]]:
-    """Predictions and norms (2, 3) of the clips of each speaker."""
+    """Predictions and norms (2, 3) of the clips of each speaker who has enough of them.
+
+    Raises:
+        Wav2SmallError: if no speaker has.
+    """
     corpus = Corpus(source=str(folder), licence="unknown")
     norms = Norms("emotion").of(corpus)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in open_rows(corpus):
         if row.get("split") != "train":
-            rows[row["speaker"]].append(row)
+            rows[cell(row, "speaker", corpus.source)].append(row)
     clips: dict[str, list[np.ndarray]] = defaultdict(list)
     for speaker, each in rows.items():
         for row in evenly(each, CLIPS):
@@ -41,7 +47,10 @@ def predict(predictor: wav2small.Predictor, folder: Path) -> dict[str, list[np.n
             pair = np.array([predictor.logits((samples, SAMPLING_RATE)), norms(row, samples)])
             if not np.isnan(pair).any():
                 clips[speaker].append(pair)
-    return clips
+    enough = {speaker: each for speaker, each in clips.items() if len(each) > max(RATED)}
+    if not enough:
+        raise Wav2SmallError(f"{folder}: no speaker has more than {max(RATED)} clips with the norm of an emotion")
+    return enough
 
 
 def measure(model: str | None, folders: list[Path]) -> str:
@@ -63,9 +72,13 @@ def measure(model: str | None, folders: list[Path]) -> str:
     return grid(["RMSE", "rated clips", *LABELS], rows, True)
 
 
+def main(
+    folders: Annotated[list[Path], typer.Argument(exists=True, help="Corpora.")],
+    model: Annotated[str | None, typer.Option(help="Default: the default checkpoint.")] = None,
+) -> None:
+    """Print the table, in Markdown."""
+    typer.echo(measure(model, folders))
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--model")
-    arguments = parser.parse_args()
-    print(measure(arguments.model, arguments.folders))  # noqa: T201
+    run_command(lambda: typer.run(main))

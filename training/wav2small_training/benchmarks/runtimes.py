@@ -41,8 +41,9 @@ def load_c(path: Path | None) -> Run:
     """Load a `wav2small.c` that was compiled as a shared library."""
     import ctypes
 
-    functions = ctypes.CDLL(str(path))
-    state, outputs = ctypes.create_string_buffer(100_000), (ctypes.c_float * 4)()
+    functions, outputs = ctypes.CDLL(str(path)), (ctypes.c_float * 4)()
+    memory = np.zeros(4_000_000, np.uint8)  # of which the system gives what is used
+    state = memory.ctypes.data_as(ctypes.c_void_p)
 
     def run(waveform: np.ndarray) -> Any:
         samples = waveform.ctypes.data_as(ctypes.c_void_p)

@@ -3,12 +3,14 @@
 `python -m wav2small_training.benchmarks.short_audio FOLDER [--model MODEL]`; of each clip the middle is cut out.
 """
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 import wav2small
+from wav2small.cli.command import run_command
 from wav2small.inference.predictor import REPEATED
 from wav2small.models.adv import LABELS, SAMPLING_RATE
 from wav2small.models.audio import audio_files, read_audio
@@ -22,9 +24,8 @@ CROPS = (0.1, 0.3, 0.5, 1.0)  # s
 
 def measure(model: str | None, folder: Path) -> str:
     """A table in Markdown: root mean square difference to the prediction for the whole clip."""
-    predictor, files = wav2small.load(model), audio_files(folder)
-    chosen = evenly(files, CLIPS)
-    clips = [read_audio(file) for file in chosen]
+    predictor = wav2small.load(model)
+    clips = [read_audio(file) for file in evenly(audio_files(folder), CLIPS)]
     whole = np.array([predictor.logits((clip, SAMPLING_RATE)) for clip in clips])
     rows = []
     for seconds in CROPS:
@@ -37,9 +38,13 @@ def measure(model: str | None, folder: Path) -> str:
     return grid(["crop", "", *LABELS], rows, True)
 
 
+def main(
+    folder: Annotated[Path, typer.Argument(exists=True, help="Recordings of speech.")],
+    model: Annotated[str | None, typer.Option(help="Default: the default checkpoint.")] = None,
+) -> None:
+    """Print the table, in Markdown."""
+    typer.echo(measure(model, folder))
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model")
-    arguments = parser.parse_args()
-    print(measure(arguments.model, arguments.folder))  # noqa: T201
+    run_command(lambda: typer.run(main))

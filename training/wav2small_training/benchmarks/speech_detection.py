@@ -4,15 +4,17 @@
 are installed.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import onnxruntime
+import typer
 
 import wav2small
+from wav2small.cli.command import run_command
 from wav2small.inference.speech import LEAST_SPEECH, detect_by_level, detect_by_silero
 from wav2small.inference.words import NO_SPEECH, SILENCE, UNSURE
 from wav2small.models.adv import SAMPLING_RATE
@@ -65,9 +67,7 @@ def framed(clip: np.ndarray, size: int, vad: object) -> float:
 
 def read_clips(folder: Path) -> list[np.ndarray]:
     """The first seconds of clips of a folder."""
-    files = audio_files(folder)
-    chosen = evenly(files, CLIPS)
-    return [read_audio(file)[: SECONDS * SAMPLING_RATE] for file in chosen]
+    return [read_audio(file)[: SECONDS * SAMPLING_RATE] for file in evenly(audio_files(folder), CLIPS)]
 
 
 def words(clips: dict[str, list[np.ndarray]]) -> str:
@@ -94,7 +94,11 @@ def measure(clips: dict[str, list[np.ndarray]]) -> str:
     return grid(["refused, %", *(f"{name} ({len(each)})" for name, each in clips.items()), "ms for 5 s"], rows, True)
 
 
+def main(folders: Annotated[list[Path], typer.Argument(exists=True, help="Recordings.")]) -> None:
+    """Print the tables, in Markdown."""
+    recordings = {folder.resolve().name: read_clips(folder) for folder in folders}
+    typer.echo(f"{words(recordings)}\n\n{measure(recordings)}")
+
+
 if __name__ == "__main__":
-    recordings = {Path(folder).name: read_clips(Path(folder)) for folder in sys.argv[1:]}
-    print(words(recordings))  # noqa: T201
-    print(f"\n{measure(recordings)}")  # noqa: T201
+    run_command(lambda: typer.run(main))

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from rich.table import Table
 
+from wav2small.cli.command import run_command
 from wav2small.models.adv import SAMPLING_RATE
 
 from ..distillation.distill import make_loader, make_student
@@ -112,4 +113,4 @@ def main(recipe: Annotated[Path, typer.Argument(help="YAML file with a teacher."
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(lambda: typer.run(main))
