@@ -1,5 +1,11 @@
-"""Teacher labels on a Ray cluster are those of `wav2small annotate`."""
+"""Teacher labels on a Ray cluster are those of `wav2small annotate`, whatever is lost on the way."""
 
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,33 +14,93 @@ from pyarrow import parquet
 from students import student
 
 from wav2small_training.distillation import annotate as module
+from wav2small_training.distillation.annotate import annotate
+from wav2small_training.distillation.annotate_ray import annotate_on_ray
+from wav2small_training.distillation.work import CLAIMS
 from wav2small_training.recipe import Recipe
 
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+CPUS = 2
 
 
-def rows(folder: Path) -> list[dict]:
-    return [row for path in sorted(folder.glob("*.parquet")) for row in parquet.read_table(path).to_pylist()]
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """A cluster of this machine, as small as they come."""
+    os.environ.setdefault("RAY_worker_niceness", "0")  # by default workers give way to all else that runs
+    ray.init(num_cpus=CPUS, include_dashboard=False, object_store_memory=80 << 20)
+    yield
+    ray.shutdown()
 
 
-def test_shards_of_ray_are_those_of_annotate(tmp_path):
-    from wav2small_training.distillation.annotate_ray import annotate_on_ray
+@pytest.fixture(scope="module", autouse=True)
+def small_shards() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CLIPS", 8)
+        yield
 
-    student().save_pretrained(tmp_path / "teacher")
-    write_card(tmp_path / "teacher", "mit")
-    corpora = [{"source": str(write_corpus(tmp_path / name, 300)), "licence": "CC0-1.0"} for name in ("train", "held")]
-    values = {"name": "on-ray", "teacher": str(tmp_path / "teacher"), "corpora": corpora[:1], "steps": 1}
-    values |= {"validation": {"corpora": corpora[1:]}, "crop_seconds": 1, "workers": 0, "output": str(tmp_path / "run")}
-    recipe = Recipe.model_validate(values)
-    alone = module.annotate(recipe, tmp_path / "alone")
-    ray.init(num_cpus=2, include_dashboard=False)
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Recipe:
+    place = tmp_path_factory.mktemp("place")
+    student().save_pretrained(place / "teacher")
+    write_card(place / "teacher", "mit")
+    corpora = [{"source": str(write_corpus(place / name, 20)), "licence": "CC0-1.0"} for name in ("train", "held")]
+    values = {"name": "on-ray", "teacher": str(place / "teacher"), "corpora": corpora[:1], "steps": 1}
+    values |= {"validation": {"corpora": corpora[1:]}, "crop_seconds": 1, "workers": 0, "output": str(place / "run")}
+    return Recipe.model_validate(values)
+
+
+@pytest.fixture(scope="module")
+def alone(recipe, tmp_path_factory) -> Path:
+    """The folder that one process writes: six shards."""
+    folder = tmp_path_factory.mktemp("alone")
+    annotate(recipe, folder)
+    return folder
+
+
+def assert_same(folder: Path, alone: Path) -> None:
+    names = [sorted(path.name for path in each.glob("*.parquet")) for each in (folder, alone)]
+    assert names[0] == names[1] and len(names[0]) == 6
+    for name in names[0]:
+        tables = [parquet.read_table(each / name).to_pylist() for each in (folder, alone)]
+        for row, other in zip(*tables, strict=True):
+            assert (row["id"], row["start"]) == (other["id"], other["start"])
+            assert row["arousal"] == pytest.approx(other["arousal"], abs=1e-4)
+
+
+def kill_one_actor(folder: Path) -> None:
+    """Kill the process that claims a unit first, as soon as it has."""
+    owner = ""
+    while not owner:
+        time.sleep(0.01)
+        with suppress(FileNotFoundError):
+            owner = "".join(file.read_text() for file in sorted((folder / CLAIMS).glob("*.parquet"))[:1])
+    os.kill(int(owner.split()[1]), signal.SIGKILL)
+
+
+def test_shards_are_those_of_annotate_though_an_actor_is_lost(recipe, alone, tmp_path):
+    killer = threading.Thread(target=kill_one_actor, args=[tmp_path], daemon=True)
+    killer.start()
+    annotate_on_ray(recipe, tmp_path, actors=CPUS + 1, gpus=0)
+    assert not killer.is_alive(), "it was done before an actor was lost"
+    assert_same(tmp_path, alone)
+
+
+def test_an_error_is_one_sentence_and_the_folder_goes_on(recipe, alone, tmp_path):
+    clip = Path(recipe.corpora[0].source) / "019.flac"
+    sound = clip.read_bytes()
+    clip.write_text("no audio")
+    strict = recipe.model_copy(update={"max_bad_share": 0})
     try:
-        assert annotate_on_ray(recipe, tmp_path / "ray", actors=2, gpus=0) == alone
+        with pytest.raises(
+            ValueError, match=r"^1 of \d+ items of .*train are bad, the last of them: .*019.flac"
+        ) as error:
+            annotate_on_ray(strict, tmp_path, actors=1, gpus=0)
     finally:
-        ray.shutdown()
-    names = [sorted(path.name for path in (tmp_path / kind).glob("*.parquet")) for kind in ("ray", "alone")]
-    assert names[0] == names[1] and len(names[0]) == 4
-    for row, other in zip(rows(tmp_path / "ray"), rows(tmp_path / "alone"), strict=True):
-        assert (row["id"], row["start"]) == (other["id"], other["start"])
-        assert row["arousal"] == pytest.approx(other["arousal"], abs=1e-4)
+        clip.write_bytes(sound)
+    assert "\n" not in str(error.value)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.parquet")}
+    assert annotate_on_ray(recipe, tmp_path, actors=1, gpus=0) == annotate(recipe, alone)
+    assert_same(tmp_path, alone)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}

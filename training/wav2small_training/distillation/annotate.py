@@ -148,7 +148,7 @@ class Windows:
         windows, errors, clips = piece
         corpus = self.corpora[self.parts[number][0]].corpus
         self.items, self.bad = self.items + clips, self.bad + len(errors)
-        if self.bad > self.recipe.max_bad_share * max(self.items, FAIR_SAMPLE):
+        if errors and self.bad > self.recipe.max_bad_share * max(self.items, FAIR_SAMPLE):
             raise Wav2SmallError(
                 f"{self.bad} of {self.items} items of {corpus.source} are bad, the last of them: {errors[-1]}"
             )

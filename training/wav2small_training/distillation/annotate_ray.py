@@ -6,8 +6,6 @@ OUT is on a disk that all machines of the cluster share. Stopped and started aga
 it goes on with the shards that are missing.
 """
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +13,11 @@ import typer
 from accelerate import Accelerator
 
 from wav2small.cli.command import require_extra, run_command
+from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Recipe
 from ..recipe_file import load_recipe
-from .annotate import SCHEMA, finish_annotation, open_annotation
+from .annotate import SCHEMA, Windows, finish_annotation, open_annotation
 from .work import share_work
 
 
@@ -26,36 +25,36 @@ class Annotator:
     """One actor of the cluster, with a teacher of its own.
 
     Args:
-        recipe: of the annotation.
+        windows: of the annotation.
         out: folder of the shards.
     """
 
-    def __init__(self, recipe: Recipe, out: Path):
-        self.out = out
-        self.windows = open_annotation(recipe, out, Accelerator(mixed_precision=recipe.precision))
+    def __init__(self, windows: Windows, out: Path):
+        self.windows, self.out = windows, out
+        windows.accelerator = Accelerator(mixed_precision=windows.recipe.precision)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Write the shards of some units; gives their numbers."""
-        names, windows = self.windows.names, self.windows
-        for unit in batch["id"].tolist():
-            read, label = partial(one_of, windows.cut, unit), partial(one_of, windows.label, unit)
-            share_work([names[unit]], self.out, read, label, SCHEMA, workers=0)
-        return {"id": batch["id"]}
-
-
-def one_of(function: Callable[..., Any], unit: int, _: int, *more: Any) -> Any:
-    """Call a function of all units for one of them, which is alone in its batch."""
-    return function(unit, *more)
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        """Write the shard of one unit; gives the sentence of an error, or an empty one."""
+        [unit] = batch["item"].tolist()
+        windows, names = self.windows, self.windows.names
+        try:
+            share_work(
+                names, self.out, windows.cut, windows.label, SCHEMA, workers=0,
+                done=lambda i: i != unit or (self.out / names[i]).is_file(),
+            )  # fmt: skip
+        except Wav2SmallError as error:  # as a row: what an actor raises comes as Ray's text around a traceback
+            return {"error": [str(error)]}
+        return {"error": [""]}
 
 
 def annotate_on_ray(recipe: Recipe, out: Path, actors: int, gpus: float) -> int:
-    """Annotate the corpora of a recipe on the Ray cluster that this process is connected to.
+    """Annotate the corpora of a recipe on the Ray cluster that this process is connected to, or on one that it starts.
 
     Args:
         recipe: with a teacher.
         out: folder of the shards, shared by all machines.
-        actors: that run a teacher each.
-        gpus: of each actor; 0 for none.
+        actors: that run a teacher each, on one CPU; those that find no room wait, and the others do their work.
+        gpus: of each actor; 0 for none, 0.5 for two actors on one.
 
     Returns:
         Windows in the folder.
@@ -67,9 +66,16 @@ def annotate_on_ray(recipe: Recipe, out: Path, actors: int, gpus: float) -> int:
         import ray.data
     out = out.resolve()
     windows = open_annotation(recipe, out, Accelerator(mixed_precision=recipe.precision))
-    ray.data.range(len(windows.names), override_num_blocks=len(windows.names)).map_batches(
-        Annotator, batch_size=1, fn_constructor_args=(recipe, out), concurrency=actors, num_gpus=gpus
-    ).materialize()
+    missing = [unit for unit, name in enumerate(windows.names) if not (out / name).is_file()]
+    if missing:
+        units = ray.data.from_items(missing, override_num_blocks=len(missing))  # no task that waits for a CPU of actors
+        pool = ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1)
+        ended = units.map_batches(
+            Annotator, batch_size=1, fn_constructor_args=(windows, out), compute=pool, num_cpus=1, num_gpus=gpus
+        )
+        for row in ended.iter_rows():
+            if row["error"]:
+                raise Wav2SmallError(row["error"])
     return finish_annotation(windows, out)
 
 
