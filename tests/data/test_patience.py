@@ -1,5 +1,7 @@
 """What fails for a while is waited for, what fails for good is not; reading goes on at the clip where it broke."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -98,16 +100,20 @@ def test_a_hub_that_does_not_come_back_is_one_sentence(corpus, monkeypatch):
 
 def test_a_cache_keeps_what_was_read_last_and_its_size(tmp_path, corpus, monkeypatch):
     monkeypatch.setattr(cache_module, "GIGABYTE", 1)
-    folder = tmp_path / "cache"
     group = units.Units(corpus).all[0]
-    size = (
-        cache_module.cached("probe", group._batches(), Cache(folder=str(tmp_path / "probe"), gigabytes=1e9))
-        .stat()
-        .st_size
-    )
+
+    def read(name: str, batches: Iterator, cache: Cache) -> Path:
+        with cache_module.cached(name, batches, cache) as stream:
+            assert parquet.read_table(stream)["id"].to_pylist() == [str(i) for i in range(20)]
+            return Path(stream.name)
+
+    folder = tmp_path / "cache"
+    size = read("probe", group._batches(), Cache(folder=str(tmp_path / "probe"), gigabytes=1e9)).stat().st_size
     small = Cache(folder=str(folder), gigabytes=2.5 * size)
-    files = [cache_module.cached(name, group._batches(), small) for name in "ab"]
-    assert cache_module.cached("a", iter(()), small) == files[0], "it is there: nothing is read"
-    third = cache_module.cached("c", group._batches(), small)
-    assert sorted(folder.iterdir()) == sorted([files[0], third]), "b was read longest ago"
-    assert parquet.read_table(third)["id"].to_pylist() == [str(i) for i in range(20)]
+    files = [read(name, group._batches(), small) for name in "ab"]
+    with cache_module.cached("a", iter(()), small) as held:  # it is there: nothing is read
+        third = read("c", group._batches(), small)
+        assert sorted(folder.iterdir()) == sorted([files[0], third]), "b was read longest ago"
+        read("d", group._batches(), small)
+        assert files[0] not in folder.iterdir()
+        assert len(parquet.read_table(held)) == 20, "another process made room while it was read"

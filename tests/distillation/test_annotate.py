@@ -15,9 +15,11 @@ from pyarrow import parquet
 from reference import wav2small as reference
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
+from wav2small.cli.command import run_command
 from wav2small.convert.student import hub_variant_keys, load_renamed
 from wav2small.models.audio import read_audio
 from wav2small_training.distillation import annotate as module
+from wav2small_training.distillation import work
 from wav2small_training.distillation.annotate import annotate
 from wav2small_training.distillation.teacher_labels import TeacherLabels
 from wav2small_training.recipe import Recipe
@@ -124,6 +126,18 @@ def test_two_processes_write_the_rows_of_one(place, tmp_path, whole):
     assert [(row["id"], row["start"]) for row in shared] == [(row["id"], row["start"]) for row in alone]
     for row, other in zip(shared, alone, strict=True):
         assert row["arousal"] == pytest.approx(other["arousal"], abs=1e-4)
+
+
+def annotate_in_a_folder_that_is_not_shared(recipe: Recipe, out: Path) -> None:
+    work.SEEN = 1.0
+    run_command(lambda: annotate(recipe, out / os.environ["RANK"]))
+
+
+def test_a_folder_that_is_not_shared_is_refused_at_once(place, tmp_path):
+    running = Running(annotate_in_a_folder_that_is_not_shared, recipe(place), tmp_path, processes=2)
+    assert running.exit_codes() == [1, 1]
+    assert "is not the same folder on all machines: put it on a disk that they share" in running.stderr
+    assert "Traceback" not in running.stderr and not list(tmp_path.rglob("*.parquet"))
 
 
 def test_clips_that_share_a_name_are_refused(place, tmp_path):

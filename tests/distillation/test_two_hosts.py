@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ class Hosts:
 
     def __exit__(self, *_) -> None:
         for name in self.names:
+            lose(name)
             run("ip", "netns", "delete", name)
 
     def start(self, *command: object) -> list[subprocess.Popen]:
@@ -58,16 +60,13 @@ class Hosts:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                start_new_session=True,
             )
             started.append(process)
         return started
 
     def finish(self, *command: object) -> None:
-        for process in (started := self.start(*command)):
+        for process in self.start(*command):
             printed = process.communicate(timeout=900)[0]
-            if process.returncode:
-                end(started)
             assert process.returncode == 0, printed
 
     def lose_one(self, *command: object, when: Callable[[], object]) -> None:
@@ -75,20 +74,23 @@ class Hosts:
         started = self.start(*command)
         while not when():
             assert all(process.poll() is None for process in started), started[0].communicate()[0]
-            time.sleep(0.05)
-        end(started[1:])
-        end(started)
+            time.sleep(0.01)
+        for name, process in reversed(list(zip(self.names, started, strict=True))):
+            lose(name)
+            process.communicate()
 
 
 def run(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
-def end(processes: list[subprocess.Popen]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def lose(host: str) -> None:
+    """Kill whatever runs on a host: what torchrun starts has a session of its own and would outlive torchrun."""
+    while running := subprocess.run(["ip", "netns", "pids", host], check=True, capture_output=True).stdout.split():
+        for process in map(int, running):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def place(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("hosts")
     student().save_pretrained(place / "teacher")
     write_card(place / "teacher", "mit")
-    sizes = {"train": 300, "held": 20}
+    sizes = {"train": 600, "held": 20}
     corpora = [{"source": str(write_corpus(place / name, size)), "licence": "CC0-1.0"} for name, size in sizes.items()]
     recipe = {
         "name": "hosts",
@@ -131,7 +133,7 @@ def rows(folder: Path) -> list[dict]:
     return sorted(found, key=lambda row: (row["source"], row["id"], row.get("start", 0)))
 
 
-@pytest.mark.parametrize("work", [("annotate",), ("mix", "--clips", "1024")], ids=lambda work: work[0])
+@pytest.mark.parametrize("work", [("annotate",), ("mix", "--clips", "1536")], ids=lambda work: work[0])
 def test_shards_of_two_hosts_are_those_of_one_process(hosts, place, work):
     command, *options = work
     alone, shared = place / f"{command}-alone", place / f"{command}-shared"

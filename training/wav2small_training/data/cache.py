@@ -3,8 +3,9 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pyarrow import parquet
 
@@ -15,7 +16,7 @@ from ..recipe import Cache
 GIGABYTE = 10**9
 
 
-def cached(name: str, batches: Iterator[Any], cache: Cache) -> Path:
+def cached(name: str, batches: Iterator[Any], cache: Cache) -> BinaryIO:
     """Write what is fetched to a file of the cache, or find it there; what was not read for longest makes room.
 
     Args:
@@ -24,12 +25,14 @@ def cached(name: str, batches: Iterator[Any], cache: Cache) -> Path:
         cache: folder and size.
 
     Returns:
-        A Parquet file.
+        A Parquet file, open: a process that makes room meanwhile does not take it away.
     """
     file = Path(cache.folder) / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.parquet"
-    if file.is_file():
-        os.utime(file)
-        return file
+    with suppress(FileNotFoundError):
+        stream = file.open("rb")
+        with suppress(FileNotFoundError):
+            os.utime(file)
+        return stream
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as temporary:
         first = next(batches)
@@ -37,8 +40,9 @@ def cached(name: str, batches: Iterator[Any], cache: Cache) -> Path:
             writer.write_batch(first)
             for batch in batches:
                 writer.write_batch(batch)
+    stream = file.open("rb")
     make_room(cache, file)
-    return file
+    return stream
 
 
 def make_room(cache: Cache, kept: Path) -> None:

@@ -85,8 +85,7 @@ class RowGroup:
         """Read it piece by piece: what is not read is not fetched."""
         batches = self._batches()
         if self.cache and "://" in self.file:
-            file = cached(f"{self.name} {self.columns}", batches, self.cache)
-            batches = RowGroup(str(file), None, self.columns, None)._batches()
+            batches = read_batches(cached(f"{self.name} {self.columns}", batches, self.cache))
         for batch in batches:
             yield from batch.to_pylist()
 
@@ -104,10 +103,8 @@ class RowGroup:
         return sum(part.total_compressed_size for part in read)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        with open_file(self.file) as stream:
-            file = parquet.ParquetFile(stream, metadata=self.footer, pre_buffer=False, buffer_size=BUFFER)
-            groups = None if self.number is None else [self.number]
-            yield from file.iter_batches(ROWS, row_groups=groups, columns=self.columns, use_threads=False)
+        groups = None if self.number is None else [self.number]
+        yield from read_batches(open_file(self.file), self.footer, groups, self.columns)
 
 
 @dataclass(frozen=True)
@@ -155,6 +152,18 @@ def read_footer(stream: Any) -> parquet.FileMetaData:
         if needed <= end or end == size:
             return parquet.read_metadata(pa.BufferReader(tail))
         end = min(needed, size)
+
+
+def read_batches(
+    stream: Any,
+    footer: parquet.FileMetaData | None = None,
+    groups: list[int] | None = None,
+    columns: list[str] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Read row groups and columns of a Parquet file piece by piece, all by default, and close it."""
+    with stream:
+        file = parquet.ParquetFile(stream, metadata=footer, pre_buffer=False, buffer_size=BUFFER)
+        yield from file.iter_batches(ROWS, row_groups=groups, columns=columns, use_threads=False)
 
 
 def open_file(file: str) -> Any:
