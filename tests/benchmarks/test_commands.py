@@ -38,7 +38,7 @@ from wav2small_training.benchmarks import (
     speech_detection,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NEUTRAL, ANGER, SADNESS, JOY = (
     f"{name}.flac" for name in ("neutral_emodb15", "anger_emodb14", "sadness_emodb14", "joy_emodb15")
