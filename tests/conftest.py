@@ -1,9 +1,10 @@
 """Fixtures of all tests; nothing is downloaded, and what needs `../shared/speech` skips where it is absent."""
 
+import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # this and the next before huggingface_hub is imported
@@ -30,6 +31,15 @@ def speech() -> Path:
     if not SPEECH.is_dir():
         pytest.skip(f"no real speech: {SPEECH} is absent")
     return SPEECH
+
+
+@pytest.fixture
+def spawned() -> Iterator[None]:
+    """Workers are started anew and get what they need as a pickle: as on macOS and Windows, nearly so from Python 3.14."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("spawn", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
 
 
 @pytest.fixture(scope="session")

@@ -265,7 +265,8 @@ def test_names_of_any_kind_are_shown_in_one_line_and_never_raw(tmp_path, example
         assert {row["file"] for row in read((tmp_path / f"out.{kind}").read_bytes())} == shown
     error = run("predict", "esc\x1b[2J.wav", cwd=tmp_path, code=1).stderr
     assert error == b"wav2small: esc\\x1b[2J.wav: no such file\n"
-    assert b"File name too long" in run("predict", "x" * 300, code=1).stderr
+    error = run("predict", "x" * 300, code=1).stderr  # Python 3.14 finds no such file, and asks no more
+    assert re.search(rb"^wav2small: x+: (.*File name too long|no such file)", error) and error.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,11 @@ def test_killed_after_a_shard_and_started_again_it_writes_the_same_rows(place, t
     assert killed == whole, "a kill may leave a hidden folder, and nothing that a reader would take for a shard"
 
 
+def test_workers_that_are_started_anew_read_the_same_windows(place, tmp_path, whole, spawned):
+    annotate(recipe(place).model_copy(update={"workers": 2}), tmp_path / "spawned")
+    assert rows(tmp_path / "spawned") == rows(whole)
+
+
 def test_two_processes_write_the_rows_of_one(place, tmp_path, whole):
     Running(annotate_in_small_shards, recipe(place), tmp_path / "two", processes=2).finish()
     shared, alone = rows(tmp_path / "two"), rows(whole)

@@ -243,6 +243,12 @@ def test_killed_and_started_again_it_gives_what_it_would_have(place, workers):
     assert provenance.read_provenance(out).step == "mix"
 
 
+def test_workers_that_are_started_anew_give_the_same_clips(place, spawned):
+    mix(recipe(place, workers=1), place / "spawned", CLIPS)
+    mix(recipe(place), place / "here", CLIPS)
+    assert rows(place / "spawned") == rows(place / "here")
+
+
 def test_two_processes_share_the_work_and_give_the_clips_of_one(place):
     clips = 6 * CLIPS
     running = Running(mix_in_small_shards, recipe(place), place / "two", clips, processes=2)

@@ -9,6 +9,7 @@ students: their recipes name the shards as a corpus, `source: OUT/*.parquet`, `l
 import io
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -75,16 +76,11 @@ def mix(recipe: MixtureRecipe, out: Path, clips: int) -> int:
         task = bar.add_task(recipe.name, total=clips)
         share_work(
             parts.names, out, parts.render, parts.label, SCHEMA, recipe.workers,
-            done=lambda i: is_whole(out / parts.names[i], parts.rows(i)),
+            done=partial(parts.is_whole, out),
             told=lambda unit, rows: bar.advance(task, rows),
         )  # fmt: skip
     write_provenance(origin, out)
     return sum(parquet.read_metadata(shard).num_rows for shard in out.glob("mixture-*.parquet"))
-
-
-def is_whole(shard: Path, rows: int) -> bool:
-    """Whether a shard is there, with as many rows; the last one of a shorter mixture has fewer."""
-    return shard.is_file() and parquet.read_metadata(shard).num_rows >= rows
 
 
 class Parts:
@@ -107,6 +103,11 @@ class Parts:
     def rows(self, number: int) -> int:
         """Clips of a part."""
         return min(self.shard, self.clips - number * self.shard)
+
+    def is_whole(self, out: Path, number: int) -> bool:
+        """Whether the shard of a part is there, with all its clips; the last one of a shorter mixture has fewer."""
+        shard = out / self.names[number]
+        return shard.is_file() and parquet.read_metadata(shard).num_rows >= self.rows(number)
 
     def render(self, number: int) -> Iterator[list[dict[str, Any]]]:
         """Augmented and encoded clips of a part, some at a time."""

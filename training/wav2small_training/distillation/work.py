@@ -10,6 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,13 @@ def share_work(
         label: makes the rows of a piece, in this process, which has the teacher.
         schema: of the shards.
         workers: processes that produce; 0 for none.
-        done: whether a unit needs no work; default: its shard is there.
+        done: whether a unit needs no work; default: its shard is there. It is pickled for workers, as `produce` is.
         told: called with each unit and the rows of each of its pieces.
 
     Raises:
         Wav2SmallError: what reading or labelling raises.
     """
-    done = done or (lambda i: (out / names[i]).is_file())
+    done = done or partial(is_there, names, out)
     claims = Claims(out)
     while not all(map(done, range(len(names)))):
         loader = torch.utils.data.DataLoader(
@@ -157,6 +158,11 @@ def share_work(
             claims.release(names[unit])
         if not busy:
             time.sleep(PAUSE)
+
+
+def is_there(names: Sequence[str], out: Path, unit: int) -> bool:
+    """Whether the shard of a unit is there."""
+    return (out / names[unit]).is_file()
 
 
 def as_it_is(piece: Any) -> Any:
