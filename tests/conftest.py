@@ -35,7 +35,7 @@ def speech() -> Path:
 
 @pytest.fixture
 def spawned() -> Iterator[None]:
-    """Workers are started anew and get a pickle of what they need: as on macOS and Windows, nearly so from Python 3.14."""
+    """Workers start anew and get a pickle of what they need: as on macOS and Windows, nearly so on Python 3.14."""
     before = multiprocessing.get_start_method(allow_none=True)
     multiprocessing.set_start_method("spawn", force=True)
     yield
