@@ -27,7 +27,7 @@ CPUS = 2
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """A cluster of this machine, as small as they come."""
-    os.environ.setdefault("RAY_worker_niceness", "0")  # by default workers give way to all else that runs
+    os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # no worker gives way, nothing is sent
     ray.init(num_cpus=CPUS, include_dashboard=False, object_store_memory=80 << 20)
     yield
     ray.shutdown()
