@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from accelerate import Accelerator
 from conftest import write_card, write_corpus
 from pyarrow import parquet
 from students import student
 
 from wav2small_training.distillation import annotate as module
-from wav2small_training.distillation.annotate import annotate
-from wav2small_training.distillation.annotate_ray import annotate_on_ray
+from wav2small_training.distillation.annotate import annotate, open_annotation
+from wav2small_training.distillation.annotate_ray import Annotator, annotate_on_ray
 from wav2small_training.distillation.work import CLAIMS
 from wav2small_training.recipe import Recipe
 
@@ -24,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CPUS = 2
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """A cluster of this machine, as small as they come."""
     os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # no worker gives way, nothing is sent
@@ -33,22 +35,18 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_shards() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def recipe(cluster, tmp_path_factory) -> Iterator[Recipe]:
+    """Small shards, and paths that are relative to a folder where the cluster was not started."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CLIPS", 8)
-        yield
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory) -> Recipe:
-    place = tmp_path_factory.mktemp("place")
-    student().save_pretrained(place / "teacher")
-    write_card(place / "teacher", "mit")
-    corpora = [{"source": str(write_corpus(place / name, 20)), "licence": "CC0-1.0"} for name in ("train", "held")]
-    values = {"name": "on-ray", "teacher": str(place / "teacher"), "corpora": corpora[:1], "steps": 1}
-    values |= {"validation": {"corpora": corpora[1:]}, "crop_seconds": 1, "workers": 0, "output": str(place / "run")}
-    return Recipe.model_validate(values)
+        patch.chdir(tmp_path_factory.mktemp("place"))
+        student().save_pretrained("teacher")
+        write_card("teacher", "mit")
+        corpora = [{"source": str(write_corpus(Path(name), 20)), "licence": "CC0-1.0"} for name in ("train", "held")]
+        values = {"name": "on-ray", "teacher": "teacher", "corpora": corpora[:1], "steps": 1, "output": "run"}
+        values |= {"validation": {"corpora": corpora[1:]}, "crop_seconds": 1, "workers": 0}
+        yield Recipe.model_validate(values)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +83,13 @@ def test_shards_are_those_of_annotate_though_an_actor_is_lost(recipe, alone, tmp
     annotate_on_ray(recipe, tmp_path, actors=CPUS + 1, gpus=0)
     assert not killer.is_alive(), "it was done before an actor was lost"
     assert_same(tmp_path, alone)
+
+
+def test_a_machine_that_does_not_share_the_folders_says_so(recipe, alone, tmp_path):
+    for out, place, named in ((tmp_path, Path.cwd(), tmp_path), (alone, tmp_path / "absent", tmp_path / "absent")):
+        actor = Annotator(open_annotation(recipe, alone, Accelerator()), out, place)
+        [error] = actor({"item": np.array([0])})["error"]
+        assert error == f"{named} is not the same folder on all machines: put it on a disk that they share"
 
 
 def test_an_error_is_one_sentence_and_the_folder_goes_on(recipe, alone, tmp_path):

@@ -2,10 +2,11 @@
 
 python -m wav2small_training.distillation.annotate_ray RECIPE OUT [key=value ...] [--actors 8] [--gpus 1]
 
-OUT is on a disk that all machines of the cluster share. Stopped and started again, by this or by `wav2small annotate`,
-it goes on with the shards that are missing.
+OUT, and the folder where the command is run, are on a disk that all machines of the cluster share. Stopped and started
+again, by this or by `wav2small annotate`, it goes on with the shards that are missing.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,8 @@ from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Recipe
 from ..recipe_file import load_recipe
-from .annotate import SCHEMA, Windows, finish_annotation, open_annotation
-from .work import share_work
+from .annotate import BEGUN, SCHEMA, Windows, finish_annotation, open_annotation
+from .work import not_shared, share_work
 
 
 class Annotator:
@@ -27,10 +28,11 @@ class Annotator:
     Args:
         windows: of the annotation.
         out: folder of the shards.
+        place: that the paths of the recipe are relative to.
     """
 
-    def __init__(self, windows: Windows, out: Path):
-        self.windows, self.out = windows, out
+    def __init__(self, windows: Windows, out: Path, place: Path):
+        self.windows, self.out, self.place = windows, out, place
         windows.accelerator = Accelerator(mixed_precision=windows.recipe.precision)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
@@ -38,6 +40,7 @@ class Annotator:
         [unit] = batch["item"].tolist()
         windows, names = self.windows, self.windows.names
         try:
+            self.enter()
             share_work(
                 names, self.out, windows.cut, windows.label, SCHEMA, workers=0,
                 done=lambda i: i != unit or (self.out / names[i]).is_file(),
@@ -45,6 +48,13 @@ class Annotator:
         except Wav2SmallError as error:  # as a row: what an actor raises comes as Ray's text around a traceback
             return {"error": [str(error)]}
         return {"error": [""]}
+
+    def enter(self) -> None:
+        """Go to the place; raises where its machine does not share it, or the folder of the shards."""
+        for folder, seen in ((self.out, self.out / BEGUN), (self.place, self.place)):
+            if not seen.exists():
+                raise not_shared(folder)
+        os.chdir(self.place)
 
 
 def annotate_on_ray(recipe: Recipe, out: Path, actors: int, gpus: float) -> int:
@@ -71,7 +81,12 @@ def annotate_on_ray(recipe: Recipe, out: Path, actors: int, gpus: float) -> int:
         units = ray.data.from_items(missing, override_num_blocks=len(missing))  # no task that waits for a CPU of actors
         pool = ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1)
         ended = units.map_batches(
-            Annotator, batch_size=1, fn_constructor_args=(windows, out), compute=pool, num_cpus=1, num_gpus=gpus
+            Annotator,
+            batch_size=1,
+            fn_constructor_args=(windows, out, Path.cwd()),
+            compute=pool,
+            num_cpus=1,
+            num_gpus=gpus,
         )
         for row in ended.iter_rows():
             if row["error"]:

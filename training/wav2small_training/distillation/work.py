@@ -192,4 +192,9 @@ def check_shared(out: Path, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
         file.unlink()
     if not everywhere:
-        raise Wav2SmallError(f"{out} is not the same folder on all machines: put it on a disk that they share")
+        raise not_shared(out)
+
+
+def not_shared(folder: Path) -> Wav2SmallError:
+    """The error of a folder that some machines do not see."""
+    return Wav2SmallError(f"{folder} is not the same folder on all machines: put it on a disk that they share")
