@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
+from typing import cast
 
 import gradio as gr
 import numpy as np
@@ -105,7 +106,7 @@ def render_models(rows: list[Row], seconds: float) -> str:
             row["model"],
             *("–" if row[label] is None else f"{row[label]:.3f}" for label in LABELS),
             row["word"] or "",
-            f"{row['bytes'] / 1000:.0f}",
+            f"{cast(int, row['bytes']) / 1000:.0f}",
             f"{row['milliseconds']:.1f}",
         )
         for row in loaded
