@@ -63,13 +63,10 @@ def load_model(source: str | Sequence[str]) -> Model:
         return load_torch_model(source)
     try:
         predictor = wav2small.load(source)
-    except Wav2SmallError as error:
+    except Wav2SmallError:
         if folder.is_dir():
             raise
-        try:
-            return load_torch_model(source)
-        except Wav2SmallError as more:
-            raise (more if "holds a " in str(more) else error) from None
+        return load_torch_model(source)  # on the Hub, without an ONNX file
     return Model(
         bundled_name(folder) or source,
         "ONNX Runtime",
