@@ -29,6 +29,7 @@ configs = st.fixed_dictionaries(
         "kernel_sizes": st.lists(st.integers(1, 7), min_size=2, max_size=2),
         "dilations": st.lists(st.integers(1, 4), min_size=2, max_size=2),
         "heads": st.integers(1, 3),
+        "branches": st.integers(1, 3),
         "activation": st.sampled_from(["gelu", "hardswish", "relu"]),
         "max_look_ahead": st.floats(0.025, 0.5),
     }
@@ -191,6 +192,7 @@ def test_a_checkpoint_holds_no_constants_of_the_front_end():
     [
         ({"width": 0}, "width=0"),
         ({"heads": 0}, "heads=0"),
+        ({"branches": 0}, "branches=0"),
         ({"stem_groups": 3}, "stem_groups=3"),
         ({"kernel_sizes": [5, 5]}, "kernel_sizes"),
         ({"kernel_sizes": [], "dilations": []}, "kernel_sizes"),

@@ -51,9 +51,27 @@ def convolution(x: np.ndarray, weight: np.ndarray, padding=(0, 0), stride=1, dil
 
 
 def forward(model, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One clip (samples,) in evaluation: arousal, dominance, valence (3,) and the share of speech (1,)."""
+    """One clip (samples,) in evaluation: arousal, dominance, valence (3,) and the share of speech (1,).
+
+    Branches are read one after the other: each has its share of the channels.
+    """
     config = model.config
-    w = {name: value.double().numpy() for name, value in model.state_dict().items()}
+    w = {name: value.double().numpy() for name, value in model.state_dict().items() if value.ndim}
+    last, bias = w.pop("classifier.weight"), w.pop("classifier.bias")
+    x = waveform.astype(np.float64)
+    spectrum = log_mel((x - x.mean()) / np.sqrt(x.var() + 1e-7), config)
+    pooled, speech = [], []
+    for i in range(config.branches):
+        own = {name: np.split(value, config.branches)[i] for name, value in w.items()}
+        means, deviation, said = branch(spectrum, own, config)
+        pooled.append((means, deviation))
+        speech.append(said)
+    means, deviations = (np.concatenate(each) for each in zip(*pooled, strict=True))
+    return last @ np.concatenate([means, deviations]) + bias, np.mean(speech, axis=0)
+
+
+def branch(spectrum: np.ndarray, w: dict[str, np.ndarray], config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One network on (bands, frames): what its heads attend to, the deviation over time, the share of speech (1,)."""
     act = ACTIVATIONS[config.activation]
 
     def norm(x: np.ndarray, name: str) -> np.ndarray:
@@ -63,10 +81,8 @@ def forward(model, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     def pointwise(x: np.ndarray, name: str) -> np.ndarray:
         return w[f"{name}.weight"][:, :, 0] @ x + w[f"{name}.bias"][:, None]
 
-    x = waveform.astype(np.float64)
-    x = (x - x.mean()) / np.sqrt(x.var() + 1e-7)
-    x = norm(log_mel(x, config), "band_norm")
     stem, *blocks = config.paddings
+    x = norm(spectrum, "band_norm")
     x = convolution(x, w["stem.weight"], stem, stride=config.stem_stride, groups=config.stem_groups)
     x = act(x + w["stem.bias"][:, None])
     for i, padding in enumerate(blocks):
@@ -75,8 +91,6 @@ def forward(model, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = x + pointwise(act(pointwise(y, f"blocks.{i}.expand")), f"blocks.{i}.project")
     x = norm(x, "norm")
     scores = np.exp(w["pooling.attention.weight"][:, :, 0] @ x)
-    pooled = [(x * score).sum(axis=1) / score.sum() for score in scores]
-    pooled.append(np.sqrt(np.maximum(x.var(axis=1), 1e-5)))
-    logits = w["classifier.weight"] @ np.concatenate(pooled) + w["classifier.bias"]
+    means = [(x * score).sum(axis=1) / score.sum() for score in scores]
     speech = 1 / (1 + np.exp(-pointwise(x, "speech")))
-    return logits, speech.mean(axis=1)
+    return np.concatenate(means), np.sqrt(np.maximum(x.var(axis=1), 1e-5)), speech.mean(axis=1)

@@ -128,6 +128,23 @@ def distill(
 
 
 @app.command()
+def average(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="CHECKPOINT", help="Students of kind tcn_adv, such as runs with other seeds.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the average, which has its name.")],
+) -> None:
+    """Put several students side by side in one network.
+
+    Its answer is their mean: better than each, at the cost of all.
+    """
+    with require_extra("training"):
+        from .distillation.average import average as run_average
+    run_average(sources, out)
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
 def evaluate(
     data: Annotated[str, typer.Option(help="Folder, Parquet files, WebDataset pattern, or id on the Hub.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; a stopped run goes on where it was.")],

@@ -27,6 +27,8 @@ class TcnAdvConfig(PretrainedConfig):
         kernel_sizes: steps under the depthwise convolution of each block.
         dilations: of these convolutions, one for each block.
         heads: of the attentive pooling.
+        branches: networks of this shape side by side, on the same log-mel frames: the mean of their answers is the
+            answer. `wav2small average` makes them of networks that were trained apart.
         activation: `"gelu"`, `"hardswish"` or `"relu"`.
         dropout: of the pooled vector, in training.
         mask_bands: in training, up to so many neighbouring bands of a clip are masked (SpecAugment, arXiv 1904.08779).
@@ -58,6 +60,7 @@ class TcnAdvConfig(PretrainedConfig):
         kernel_sizes: tuple[int, ...] | list[int] = (5, 5, 5, 5),
         dilations: tuple[int, ...] | list[int] = (1, 1, 2, 4),
         heads: int = 4,
+        branches: int = 1,
         activation: str = "gelu",
         dropout: float = 0.0,
         mask_bands: int = 0,
@@ -81,6 +84,7 @@ class TcnAdvConfig(PretrainedConfig):
         self.kernel_sizes = list(kernel_sizes)
         self.dilations = list(dilations)
         self.heads = heads
+        self.branches = branches
         self.activation = activation
         self.dropout = dropout
         self.mask_bands = mask_bands
@@ -94,8 +98,8 @@ class TcnAdvConfig(PretrainedConfig):
 
     def check_values(self) -> None:
         """Refuse what no network can be built from."""
-        counts = ("n_mels", "width", "expansion", "stem_kernel", "stem_stride", "stem_groups", "heads", "hop_length")
-        for name in counts:
+        counts = ("n_mels", "width", "expansion", "stem_kernel", "stem_stride", "stem_groups", "heads", "branches")
+        for name in (*counts, "hop_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it must be at least 1")
         for name in ("kernel_sizes", "dilations"):

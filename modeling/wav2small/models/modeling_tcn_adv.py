@@ -69,40 +69,48 @@ class Block(nn.Module):
 
     def __init__(self, config: TcnAdvConfig, kernel: int, dilation: int, padding: tuple[int, int]):
         super().__init__()
-        width, inner = config.width, config.width * config.expansion
+        width, branches = config.width * config.branches, config.branches
+        inner = width * config.expansion
         self.pad = nn.ConstantPad1d(padding, 0.0)
         self.depthwise = nn.Conv1d(width, width, kernel, dilation=dilation, groups=width, bias=False)
         self.norm = MaskedBatchNorm(width)
-        self.expand = nn.Conv1d(width, inner, 1)
+        self.expand = nn.Conv1d(width, inner, 1, groups=branches)
         self.activation = ACTIVATIONS[config.activation]()
-        self.project = nn.Conv1d(inner, width, 1)
+        self.project = nn.Conv1d(inner, width, 1, groups=branches)
 
     def forward(self, x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-        """Keep the size of (batch, width, steps), and its padding zero."""
+        """Keep the size of (batch, width * branches, steps), and its padding zero."""
         y = self.norm(self.depthwise(self.pad(x)), padding)
         return zero_padding(x + self.project(self.activation(self.expand(y))), padding)
 
 
 class AttentivePooling(nn.Module):
-    """The mean over time under softmax weights, once for each head, then the standard deviation over time."""
+    """The mean over time under softmax weights, once for each head, then the standard deviation over time.
 
-    def __init__(self, width: int, heads: int):
+    A head hears the channels of its own branch.
+    """
+
+    def __init__(self, config: TcnAdvConfig):
         super().__init__()
-        self.out_features = (heads + 1) * width
-        self.attention = nn.Conv1d(width, heads, 1, bias=False)  # a softmax takes a bias out again
+        width, heads, self.branches = config.width, config.heads, config.branches
+        self.out_features = (heads + 1) * width * self.branches
+        self.attention = nn.Conv1d(  # a softmax takes a bias out again
+            width * self.branches, heads * self.branches, 1, groups=self.branches, bias=False
+        )
 
     def forward(self, x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-        """Pool (batch, width, steps), zero where padded, to (batch, (heads + 1) * width)."""
-        scores = self.attention(x)  # (batch, heads, steps)
+        """Pool (batch, width * branches, steps), zero where padded, to (batch, (heads + 1) * width * branches)."""
+        scores = self.attention(x)  # (batch, heads * branches, steps)
         if padding is None:
-            mean = x.mean(dim=2, keepdim=True)  # (batch, width, 1)
+            mean = x.mean(dim=2, keepdim=True)  # (batch, width * branches, 1)
             variance = (x - mean).square().mean(dim=2)
         else:
             scores = scores.masked_fill(padding[:, None], -torch.inf)
             steps = (~padding).sum(dim=1)[:, None]  # (batch, 1)
             mean = x.sum(dim=2, keepdim=True) / steps[:, :, None]
             variance = zero_padding(x - mean, padding).square().sum(dim=2) / steps
-        attended = scores.softmax(dim=2) @ x.mT  # (batch, heads, width)
+        weights, x = (each.unflatten(1, (self.branches, -1)) for each in (scores.softmax(dim=2), x))
+        attended = weights @ x.mT  # (batch, branches, heads, width)
         return torch.cat([attended.flatten(1), variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=1)
 
 
@@ -125,7 +133,7 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
 
     Level normalisation, log-mel spectrogram, batch norm for each band, a strided convolution, residual blocks of
     depthwise-separable convolutions with dilation (after arXiv 1803.01271 and 1704.04861), attentive and deviation
-    pooling, linear layers.
+    pooling, linear layers. From the batch norm on, there may be several such networks side by side: `branches`.
 
     A clip needs at least `config.window_length` samples. It gives the same prediction alone and padded in a batch. No
     step hears more than `config.look_ahead` seconds ahead, and what is taken over the whole clip (level, pooling) can
@@ -138,21 +146,22 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
         super().__init__(config)
         self.log_mel = fft_log_mel(config)
         stem_padding, *paddings = config.paddings
-        self.band_norm = MaskedBatchNorm(config.n_mels)
+        bands, width = config.n_mels * config.branches, config.width * config.branches
+        self.band_norm = MaskedBatchNorm(bands)
         self.stem_pad = nn.ConstantPad1d(stem_padding, 0.0)
         self.stem = nn.Conv1d(
-            config.n_mels, config.width, config.stem_kernel, stride=config.stem_stride, groups=config.stem_groups
+            bands, width, config.stem_kernel, stride=config.stem_stride, groups=config.stem_groups * config.branches
         )
         self.activation = ACTIVATIONS[config.activation]()
         self.blocks = nn.ModuleList(
             Block(config, kernel, dilation, padding)
             for kernel, dilation, padding in zip(config.kernel_sizes, config.dilations, paddings, strict=True)
         )
-        self.norm = MaskedBatchNorm(config.width)
-        self.pooling = AttentivePooling(config.width, config.heads)
+        self.norm = MaskedBatchNorm(width)
+        self.pooling = AttentivePooling(config)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(self.pooling.out_features, config.num_labels)
-        self.speech = nn.Conv1d(config.width, 1, 1)
+        self.speech = nn.Conv1d(width, config.branches, 1, groups=config.branches)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -171,18 +180,18 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
             attention_mask: see `forward`.
 
         Returns:
-            Features (batch, width, steps), zero where padded, and the padding (batch, steps), true where padded, or
-            `None` without a mask. A step is `config.stem_stride * config.hop_length` samples.
+            Features (batch, width * branches, steps), zero where padded, and the padding (batch, steps), true where
+            padded, or `None` without a mask. A step is `config.stem_stride * config.hop_length` samples.
         """
         x = self.log_mel(normalize(input_values, attention_mask)).mT  # (batch, bands, frames)
         frames, padding = None, None
         if attention_mask is not None:
             frames = self.log_mel.frames(attention_mask.sum(dim=1))  # (batch,)
             padding = self.padding_after(frames, x.shape[2])  # (batch, frames)
-        x = self.band_norm(x, padding)
+        x = self.band_norm(x.repeat(1, self.config.branches, 1), padding)
         if self.training:
-            x = self.mask(x)
-        x = self.stem(self.stem_pad(x))  # (batch, width, steps)
+            x = self.mask(x.reshape(-1, self.config.n_mels, x.shape[2])).reshape(x.shape)  # each branch its own
+        x = self.stem(self.stem_pad(x))  # (batch, width * branches, steps)
         if frames is not None:
             steps = torch.div(frames - 1, self.config.stem_stride, rounding_mode="floor") + 1
             padding = self.padding_after(steps, x.shape[2])  # (batch, steps)
@@ -239,6 +248,6 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
     def heads(self, x: torch.Tensor, padding: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn features, see `features`, into logits (batch, 3) and the share of speech (batch, 1)."""
         logits = self.classifier(self.dropout(self.pooling(x, padding)))
-        probability = zero_padding(self.speech(x).sigmoid(), padding)  # (batch, 1, steps)
+        probability = zero_padding(self.speech(x).sigmoid(), padding)  # (batch, branches, steps)
         speech = probability.mean(dim=2) if padding is None else probability.sum(dim=2) / (~padding).sum(1)[:, None]
-        return logits, speech
+        return logits, speech.mean(dim=1, keepdim=True)

@@ -68,7 +68,7 @@ class Provenance:
     """What one step made a checkpoint from.
 
     Attributes:
-        step: "train", "distill", "mix", "annotate", "convert" or "export".
+        step: "train", "distill", "average", "mix", "annotate", "convert" or "export".
         name: of the result.
         teachers: models whose predictions were the targets; links of use "teacher".
         corpora: audio and labels; links of any other use.

@@ -99,8 +99,7 @@ class FoldedBlock(nn.Module):
         super().__init__()
         scale, shift = affine(block.norm)
         block.depthwise.weight *= scale[:, None, None]
-        weight, bias = block.expand.parameters()
-        bias.add_(weight[:, :, 0] @ shift)
+        cast("nn.Parameter", block.expand.bias).copy_(block.expand(shift[None, :, None])[0, :, 0])
         self.depthwise = one_row(block.depthwise, block.pad.padding)
         self.expand, self.project = one_row(block.expand, (0, 0)), one_row(block.project, (0, 0))
         self.activation = block.activation
@@ -114,8 +113,8 @@ class FoldedBlock(nn.Module):
 class FoldedTcn(nn.Module):
     """The temporal convolution network for inference."""
 
-    scale: torch.Tensor  # (bands, 1): of the natural logarithm
-    shift: torch.Tensor  # (bands, 1)
+    scale: torch.Tensor  # (bands * branches, 1): of the natural logarithm
+    shift: torch.Tensor  # (bands * branches, 1)
 
     def __init__(self, model: TcnAdvForAudioClassification):
         super().__init__()
@@ -128,13 +127,23 @@ class FoldedTcn(nn.Module):
         self.blocks = nn.Sequential(*(FoldedBlock(cast("Block", block)) for block in model.blocks))
         self.norm, self.classifier = model.norm, model.classifier
         self.attention, self.speech = model.pooling.attention, model.speech
+        self.branches = model.config.branches
 
     def forward(self, input_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn (batch, samples) into logits (batch, 3) and the share of speech (batch, 1)."""
-        x = self.log_mel(input_values) * self.scale + self.shift  # (batch, bands, frames)
-        x = self.blocks(self.activation(self.stem(x.unsqueeze(2))))  # (batch, width, 1, steps)
+        x = self.log_mel(input_values)  # (batch, bands, frames)
+        if self.branches > 1:
+            x = x.repeat(1, self.branches, 1)
+        x = x * self.scale + self.shift
+        x = self.blocks(self.activation(self.stem(x.unsqueeze(2))))  # (batch, width * branches, 1, steps)
         x = self.norm(x.flatten(2), None)
-        attended = self.attention(x).softmax(dim=2) @ x.transpose(1, 2)  # (batch, heads, width)
+        weights, values = self.apart(self.attention(x).softmax(dim=2)), self.apart(x)
+        attended = weights @ values.transpose(-1, -2)  # (batch, [branches,] heads, width)
         variance = (x - x.mean(dim=2, keepdim=True)).square().mean(dim=2)
         pooled = torch.cat([attended.flatten(1), variance.clamp(min=VARIANCE_FLOOR).sqrt()], dim=1)
-        return self.classifier(pooled), self.speech(x).sigmoid().mean(dim=2)
+        speech = self.speech(x).sigmoid().mean(dim=2)
+        return self.classifier(pooled), speech.mean(dim=1, keepdim=True) if self.branches > 1 else speech
+
+    def apart(self, x: torch.Tensor) -> torch.Tensor:
+        """Give the channels of (batch, channels, steps) an axis for the branches, where there are several."""
+        return x.unflatten(1, (self.branches, -1)) if self.branches > 1 else x  # type: ignore[no-untyped-call]

@@ -26,7 +26,7 @@ WHISPER = (
     "The weights of Whisper, on which it builds, are MIT (OpenAI). That grant covers the weights, not the audio that "
     "they learned from, which OpenAI has not published."
 )
-LEARNED = ("train", "distill")
+LEARNED = ("train", "distill", "average")
 DATASETS = ("training", "mixing", "labels")  # uses of a corpus that the Hub lists under `datasets`
 
 

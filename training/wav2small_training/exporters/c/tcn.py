@@ -6,6 +6,7 @@ import numpy as np
 from torch import nn
 from transformers import PreTrainedModel
 
+from wav2small.models.errors import Wav2SmallError
 from wav2small.models.log_mel import FftLogMel
 from wav2small.models.modeling_tcn_adv import VARIANCE_FLOOR
 
@@ -18,7 +19,9 @@ from .text import Layer, array, defines, depthwise, linear, structs
 
 
 def tcn(model: PreTrainedModel, coder: Coder) -> Network:
-    """Describe a [`TcnAdvForAudioClassification`]."""
+    """Describe a [`TcnAdvForAudioClassification`] of one branch."""
+    if model.config.branches > 1:
+        raise Wav2SmallError(f"branches={model.config.branches}: the C code is for networks of one branch")
     config, folded = model.config, cast("FoldedTcn", fold(model))
     blocks = [Convolutions(cast("FoldedBlock", block), coder) for block in folded.blocks]
     rows = [(kernel - 1) * dilation + 1 for kernel, dilation in zip(config.kernel_sizes, config.dilations, strict=True)]
