@@ -293,26 +293,19 @@ def calibrate(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FOLDER",
-            exists=True,
-            file_okay=False,
-            help="Folders of ordinary speech, such as people reading.",
+            metavar="FOLDER", exists=True, file_okay=False, help="Folders of ordinary speech, such as people reading."
         ),
     ],
     check: Annotated[
         list[Path] | None,
         typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Folder of other speech to count the words on, such as acted emotions; repeatable.",
+            exists=True, file_okay=False, help="Folder of other speech to count words on, such as acted; repeatable."
         ),
     ] = None,
     rated: Annotated[
         Path | None,
         typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Folder of rated speech of people not trained on, for the intervals.",
+            exists=True, file_okay=False, help="Folder of rated speech of people not trained on, for the intervals."
         ),
     ] = None,
 ) -> None:
