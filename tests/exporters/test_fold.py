@@ -62,6 +62,8 @@ tcn_configs = st.fixed_dictionaries(
         "kernel_sizes": st.lists(st.integers(1, 7), min_size=2, max_size=2),
         "dilations": st.lists(st.integers(1, 4), min_size=2, max_size=2),
         "activation": st.sampled_from(["gelu", "hardswish", "relu"]),
+        "branches": st.integers(1, 2),
+        "maps": st.sampled_from([[], [4], [4, 8]]),
         "max_look_ahead": st.floats(0.04, 0.5),
     }
 )

@@ -30,6 +30,7 @@ configs = st.fixed_dictionaries(
         "dilations": st.lists(st.integers(1, 4), min_size=2, max_size=2),
         "heads": st.integers(1, 3),
         "branches": st.integers(1, 3),
+        "maps": st.sampled_from([[], [4], [4, 8]]),
         "activation": st.sampled_from(["gelu", "hardswish", "relu"]),
         "max_look_ahead": st.floats(0.025, 0.5),
     }
@@ -193,6 +194,8 @@ def test_a_checkpoint_holds_no_constants_of_the_front_end():
         ({"width": 0}, "width=0"),
         ({"heads": 0}, "heads=0"),
         ({"branches": 0}, "branches=0"),
+        ({"maps": [4, 0]}, r"maps=\[4, 0\]"),
+        ({"maps": [3, 3], "stem_groups": 5}, r"maps=\[3, 3\] of n_mels=64"),
         ({"stem_groups": 3}, "stem_groups=3"),
         ({"kernel_sizes": [5, 5]}, "kernel_sizes"),
         ({"kernel_sizes": [], "dilations": []}, "kernel_sizes"),

@@ -50,6 +50,16 @@ def convolution(x: np.ndarray, weight: np.ndarray, padding=(0, 0), stride=1, dil
     return np.stack(columns, axis=1)
 
 
+def convolution_2d(x: np.ndarray, weight: np.ndarray, padding: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
+    """(channels, bands, time) -> (outputs, bands, time), one window after the other; zeros beyond the bands."""
+    x = np.pad(x, ((0, 0), (1, 1), padding))
+    rows = []
+    for band in range(0, x.shape[1] - 2, stride[0]):
+        starts = range(0, x.shape[2] - 2, stride[1])
+        rows.append([np.einsum("ibt,oibt->o", x[:, band : band + 3, i : i + 3], weight) for i in starts])
+    return np.array(rows).transpose(2, 0, 1)
+
+
 def forward(model, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One clip (samples,) in evaluation: arousal, dominance, valence (3,) and the share of speech (1,).
 
@@ -81,9 +91,17 @@ def branch(spectrum: np.ndarray, w: dict[str, np.ndarray], config) -> tuple[np.n
     def pointwise(x: np.ndarray, name: str) -> np.ndarray:
         return w[f"{name}.weight"][:, :, 0] @ x + w[f"{name}.bias"][:, None]
 
-    stem, *blocks = config.paddings
-    x = norm(spectrum, "band_norm")
-    x = convolution(x, w["stem.weight"], stem, stride=config.stem_stride, groups=config.stem_groups)
+    paddings = list(config.paddings)
+    x, stride = norm(spectrum, "band_norm"), config.stem_stride
+    if config.maps:
+        x = x[None]
+        for i in range(len(config.maps)):
+            x = convolution_2d(x, w[f"maps.{i}.conv.weight"], paddings.pop(0), (2, stride))
+            x = np.maximum(norm(x.reshape(len(x), -1), f"maps.{i}.norm").reshape(x.shape), 0)
+            stride = 1
+        x = x.reshape(-1, x.shape[2])
+    stem, *blocks = paddings
+    x = convolution(x, w["stem.weight"], stem, stride=stride, groups=config.stem_groups)
     x = act(x + w["stem.bias"][:, None])
     for i, padding in enumerate(blocks):
         y = convolution(x, w[f"blocks.{i}.depthwise.weight"], padding, 1, config.dilations[i], config.width)

@@ -19,11 +19,13 @@ class TcnAdvConfig(PretrainedConfig):
         f_min: lower edge of the lowest band, in Hz.
         f_max: upper edge of the highest band, in Hz.
         power_floor: of the logarithm, for a clip of unit variance.
+        maps: channels of convolutions over bands and frames, 3 x 3, before all others; each halves the bands. To them a
+            pattern is the same wherever in the spectrum it is. `[]`: none.
         width: channels of the network.
         expansion: channels inside a block, as a multiple of `width`.
-        stem_kernel: frames under the first convolution.
+        stem_kernel: frames under the first convolution over time alone; after `maps`, steps.
         stem_stride: frames from one step of the network to the next.
-        stem_groups: of the first convolution; must divide `n_mels` and `width`.
+        stem_groups: of that convolution; must divide its channels, which are `n_mels` without `maps`, and `width`.
         kernel_sizes: steps under the depthwise convolution of each block.
         dilations: of these convolutions, one for each block.
         heads: of the attentive pooling.
@@ -52,6 +54,7 @@ class TcnAdvConfig(PretrainedConfig):
         f_min: float = 20.0,
         f_max: float = 8000.0,
         power_floor: float = 1e-6,
+        maps: tuple[int, ...] | list[int] = (),
         width: int = 64,
         expansion: int = 2,
         stem_kernel: int = 5,
@@ -76,6 +79,7 @@ class TcnAdvConfig(PretrainedConfig):
         self.f_min = f_min
         self.f_max = f_max
         self.power_floor = power_floor
+        self.maps = list(maps)
         self.width = width
         self.expansion = expansion
         self.stem_kernel = stem_kernel
@@ -102,6 +106,8 @@ class TcnAdvConfig(PretrainedConfig):
         for name in (*counts, "hop_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it must be at least 1")
+        if min(self.maps, default=1) < 1:
+            raise ValueError(f"maps={self.maps}: it must hold numbers of at least 1, one for a convolution")
         for name in ("kernel_sizes", "dilations"):
             if not getattr(self, name) or min(getattr(self, name)) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it must hold numbers of at least 1, one for a block")
@@ -118,8 +124,9 @@ class TcnAdvConfig(PretrainedConfig):
             )
         if not self.power_floor > 0:
             raise ValueError(f"power_floor={self.power_floor}: it must be above 0")
-        if self.n_mels % self.stem_groups or self.width % self.stem_groups:
-            raise ValueError(f"stem_groups={self.stem_groups}: it must divide n_mels={self.n_mels}, width={self.width}")
+        if self.stem_channels % self.stem_groups or self.width % self.stem_groups:
+            inputs = f"maps={self.maps} of n_mels={self.n_mels}" if self.maps else f"n_mels={self.n_mels}"
+            raise ValueError(f"stem_groups={self.stem_groups}: it must divide {inputs}, width={self.width}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation={self.activation!r}: it must be one of {', '.join(ACTIVATIONS)}")
         if not 0 <= self.dropout < 1:
@@ -132,16 +139,23 @@ class TcnAdvConfig(PretrainedConfig):
             raise ValueError(f"max_look_ahead={self.max_look_ahead}: it must be at least one window, {window} s")
 
     @property
+    def stem_channels(self) -> int:
+        """Channels into the first convolution over time alone: bands, or bands of the last map times its channels."""
+        bands = self.n_mels
+        for _ in self.maps:
+            bands = -(-bands // 2)
+        return bands * self.maps[-1] if self.maps else bands
+
+    @property
     def paddings(self) -> list[tuple[int, int]]:
-        """Zeros before and after the input of each convolution: the stem's in frames, those of the blocks in steps."""
+        """Zeros before and after the input of each convolution: the first's in frames, the others' in steps."""
         budget = int((self.max_look_ahead * self.sampling_rate - self.window_length) / self.hop_length)  # in frames
-        shapes = [(self.stem_kernel - 1, 1)]
-        shapes += [
-            ((kernel - 1) * dilation, self.stem_stride)
-            for kernel, dilation in zip(self.kernel_sizes, self.dilations, strict=True)
-        ]
+        kernels = [3] * len(self.maps) + [self.stem_kernel]
+        totals = [kernel - 1 for kernel in kernels]
+        totals += [(kernel - 1) * dilation for kernel, dilation in zip(self.kernel_sizes, self.dilations, strict=True)]
         paddings = []
-        for total, frames in shapes:
+        for i, total in enumerate(totals):
+            frames = self.stem_stride if i else 1
             after = min(total // 2, budget // frames)
             budget -= after * frames
             paddings.append((total - after, after))
@@ -160,5 +174,5 @@ class TcnAdvConfig(PretrainedConfig):
 
     def _frames(self, side: int) -> int:
         """Frames that a step hears before (0) or after (1) its own."""
-        stem, *blocks = (padding[side] for padding in self.paddings)
-        return stem + self.stem_stride * sum(blocks)
+        first, *others = (padding[side] for padding in self.paddings)
+        return first + self.stem_stride * sum(others)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from wav2small.models.log_mel import FftLogMel, normalize
-from wav2small.models.modeling_tcn_adv import VARIANCE_FLOOR, Block, MaskedBatchNorm, TcnAdvForAudioClassification
+from wav2small.models.modeling_tcn_adv import VARIANCE_FLOOR, Block, Map, MaskedBatchNorm, TcnAdvForAudioClassification
 
 
 class FoldedFftLogMel(nn.Module):
@@ -92,6 +92,14 @@ def one_row(conv: nn.Conv1d, padding: tuple[int, int]) -> nn.Module:
     return nn.Sequential(nn.ZeroPad2d(rest), row) if any(rest) else row
 
 
+def folded_map(map: Map) -> nn.Module:
+    """A convolution over bands and time for inference, with its batch norm and padding."""
+    scale, shift = affine(map.norm)
+    map.conv.weight *= scale[:, None, None, None]
+    map.conv.bias = nn.Parameter(shift)
+    return nn.Sequential(map.pad, map.conv, nn.ReLU())
+
+
 class FoldedBlock(nn.Module):
     """A residual block for inference."""
 
@@ -122,6 +130,7 @@ class FoldedTcn(nn.Module):
         scale, shift = affine(model.band_norm)
         self.register_buffer("scale", scale[:, None] * 0.5 / math.log(10))
         self.register_buffer("shift", shift[:, None])
+        self.maps = nn.Sequential(*(folded_map(cast("Map", each)) for each in model.maps))
         self.stem = one_row(model.stem, model.stem_pad.padding)
         self.activation = model.activation
         self.blocks = nn.Sequential(*(FoldedBlock(cast("Block", block)) for block in model.blocks))
@@ -135,6 +144,8 @@ class FoldedTcn(nn.Module):
         if self.branches > 1:
             x = x.repeat(1, self.branches, 1)
         x = x * self.scale + self.shift
+        if len(self.maps):
+            x = self.maps(self.apart(x) if self.branches > 1 else x.unsqueeze(1)).flatten(1, 2)
         x = self.blocks(self.activation(self.stem(x.unsqueeze(2))))  # (batch, width * branches, 1, steps)
         x = self.norm(x.flatten(2), None)
         weights, values = self.apart(self.attention(x).softmax(dim=2)), self.apart(x)

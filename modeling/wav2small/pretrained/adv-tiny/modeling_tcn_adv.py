@@ -1,6 +1,8 @@
 """A temporal convolution network on log-mel frames: arousal, dominance, valence, and how much of a clip is speech."""
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -33,25 +35,35 @@ class TcnAdvOutput(SequenceClassifierOutput):
 
 
 def zero_padding(x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
-    """Set the padded steps of (batch, channels, time) to zero; `padding` is (batch, time), true where padded."""
-    return x if padding is None else x.masked_fill(padding[:, None], 0)
+    """Set the padded steps of (batch, channels, …, time) to zero; `padding` is (batch, time), true where padded."""
+    return x if padding is None else x.masked_fill(over_time(padding, x), 0)
+
+
+def over_time(padding: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Give a padding (batch, time) the axes of (batch, channels, …, time)."""
+    return padding.view(len(padding), *[1] * (x.dim() - 2), -1)
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch norm whose statistics, in training, do not count padding."""
+    """Batch norm of (batch, channels, …, time) whose statistics, in training, do not count padding."""
+
+    def _check_input_dim(self, input: torch.Tensor) -> None:
+        pass  # any number of axes
 
     def forward(self, x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:  # type: ignore[override]
-        """Normalise (batch, channels, time); padded steps become 0."""
+        """Normalise (batch, channels, …, time); padded steps become 0."""
         if padding is None or not self.training:
             return zero_padding(super().forward(x), padding)
-        valid = (~padding)[:, None].to(x.dtype)  # (batch, 1, time)
-        count = (~padding).sum()
-        mean = (x * valid).sum(dim=(0, 2)) / count  # (channels,)
-        centred = (x - mean[:, None]) * valid
-        variance = centred.square().sum(dim=(0, 2)) / count
+        valid = over_time(~padding, x).to(x.dtype)
+        others = [dim for dim in range(x.dim()) if dim != 1]
+        count = valid.sum() * math.prod(x.shape[2:-1])
+        shape = (-1, *[1] * (x.dim() - 2))  # of a number for each channel
+        mean = (x * valid).sum(dim=others) / count  # (channels,)
+        centred = (x - mean.view(shape)) * valid
+        variance = centred.square().sum(dim=others) / count
         self._track(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
         scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale[:, None] + self.bias[:, None] * valid
+        return centred * scale.view(shape) + self.bias.view(shape) * valid
 
     @torch.no_grad()
     def _track(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
@@ -64,6 +76,21 @@ class MaskedBatchNorm(nn.BatchNorm1d):
             self.num_batches_tracked.add_(1)
 
 
+class Map(nn.Module):
+    """Convolution over bands and time, 3 x 3, which halves the bands; batch norm, ReLU."""
+
+    def __init__(self, config: TcnAdvConfig, inputs: int, outputs: int, stride: int, padding: tuple[int, int]):
+        super().__init__()
+        branches = config.branches
+        self.pad = nn.ZeroPad2d((*padding, 1, 1))
+        self.conv = nn.Conv2d(inputs * branches, outputs * branches, 3, stride=(2, stride), groups=branches, bias=False)
+        self.norm = MaskedBatchNorm(outputs * branches)
+
+    def forward(self, x: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
+        """Turn (batch, inputs * branches, bands, frames) into (batch, outputs * branches, bands / 2, steps)."""
+        return zero_padding(self.norm(self.conv(self.pad(x)), padding).relu(), padding)
+
+
 class Block(nn.Module):
     """Depthwise convolution over time, batch norm, then two 1x1 convolutions with an activation between; residual."""
 
@@ -73,7 +100,7 @@ class Block(nn.Module):
         inner = width * config.expansion
         self.pad = nn.ConstantPad1d(padding, 0.0)
         self.depthwise = nn.Conv1d(width, width, kernel, dilation=dilation, groups=width, bias=False)
-        self.norm = MaskedBatchNorm(width)
+        self.norm = MaskedBatchNorm(config.width * branches)
         self.expand = nn.Conv1d(width, inner, 1, groups=branches)
         self.activation = ACTIVATIONS[config.activation]()
         self.project = nn.Conv1d(inner, width, 1, groups=branches)
@@ -131,9 +158,10 @@ def fft_log_mel(config: TcnAdvConfig) -> FftLogMel:
 class TcnAdvForAudioClassification(AdvPreTrainedModel):
     """Temporal convolution network: 16 kHz speech in; arousal, dominance, valence and the share of speech out.
 
-    Level normalisation, log-mel spectrogram, batch norm for each band, a strided convolution, residual blocks of
-    depthwise-separable convolutions with dilation (after arXiv 1803.01271 and 1704.04861), attentive and deviation
-    pooling, linear layers. From the batch norm on, there may be several such networks side by side: `branches`.
+    Level normalisation, log-mel spectrogram, batch norm for each band, convolutions over bands and time where
+    `config.maps` has some, a strided convolution over time, residual blocks of depthwise-separable convolutions with
+    dilation (after arXiv 1803.01271 and 1704.04861), attentive and deviation pooling, linear layers. From the batch
+    norm on, there may be several such networks side by side: `branches`.
 
     A clip needs at least `config.window_length` samples. It gives the same prediction alone and padded in a batch. No
     step hears more than `config.look_ahead` seconds ahead, and what is taken over the whole clip (level, pooling) can
@@ -145,27 +173,35 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
     def __init__(self, config: TcnAdvConfig):
         super().__init__(config)
         self.log_mel = fft_log_mel(config)
-        stem_padding, *paddings = config.paddings
-        bands, width = config.n_mels * config.branches, config.width * config.branches
-        self.band_norm = MaskedBatchNorm(bands)
-        self.stem_pad = nn.ConstantPad1d(stem_padding, 0.0)
+        paddings, branches = iter(config.paddings), config.branches
+        strides = iter([config.stem_stride, *[1] * len(config.maps)])  # the first convolution has it
+        self.band_norm = MaskedBatchNorm(config.n_mels * branches)
+        self.maps = nn.ModuleList(
+            Map(config, inputs, outputs, next(strides), next(paddings))
+            for inputs, outputs in pairwise([1, *config.maps])
+        )
+        self.stem_pad = nn.ConstantPad1d(next(paddings), 0.0)
         self.stem = nn.Conv1d(
-            bands, width, config.stem_kernel, stride=config.stem_stride, groups=config.stem_groups * config.branches
+            config.stem_channels * branches,
+            config.width * branches,
+            config.stem_kernel,
+            stride=next(strides),
+            groups=config.stem_groups * branches,
         )
         self.activation = ACTIVATIONS[config.activation]()
         self.blocks = nn.ModuleList(
             Block(config, kernel, dilation, padding)
             for kernel, dilation, padding in zip(config.kernel_sizes, config.dilations, paddings, strict=True)
         )
-        self.norm = MaskedBatchNorm(width)
+        self.norm = MaskedBatchNorm(config.width * branches)
         self.pooling = AttentivePooling(config)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(self.pooling.out_features, config.num_labels)
-        self.speech = nn.Conv1d(width, config.branches, 1, groups=config.branches)
+        self.speech = nn.Conv1d(config.width * branches, branches, 1, groups=branches)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, FftLogMel | nn.Conv1d):
+        if isinstance(module, FftLogMel | nn.Conv1d | nn.Conv2d):
             module.reset_parameters()
         else:
             super()._init_weights(module)
@@ -191,10 +227,16 @@ class TcnAdvForAudioClassification(AdvPreTrainedModel):
         x = self.band_norm(x.repeat(1, self.config.branches, 1), padding)
         if self.training:
             x = self.mask(x.reshape(-1, self.config.n_mels, x.shape[2])).reshape(x.shape)  # each branch its own
-        x = self.stem(self.stem_pad(x))  # (batch, width * branches, steps)
         if frames is not None:
-            steps = torch.div(frames - 1, self.config.stem_stride, rounding_mode="floor") + 1
-            padding = self.padding_after(steps, x.shape[2])  # (batch, steps)
+            stride = self.config.stem_stride
+            steps = torch.div(frames - 1, stride, rounding_mode="floor") + 1
+            padding = self.padding_after(steps, (x.shape[2] - 1) // stride + 1)  # (batch, steps)
+        if self.maps:
+            x = x.unflatten(1, (self.config.branches, -1))  # (batch, branches, bands, frames)
+            for each in self.maps:
+                x = each(x, padding)
+            x = x.flatten(1, 2)  # (batch, stem_channels * branches, steps)
+        x = self.stem(self.stem_pad(x))  # (batch, width * branches, steps)
         x = zero_padding(self.activation(x), padding)
         for block in self.blocks:
             x = block(x, padding)

@@ -19,9 +19,11 @@ from .text import Layer, array, defines, depthwise, linear, structs
 
 
 def tcn(model: PreTrainedModel, coder: Coder) -> Network:
-    """Describe a [`TcnAdvForAudioClassification`] of one branch."""
-    if model.config.branches > 1:
-        raise Wav2SmallError(f"branches={model.config.branches}: the C code is for networks of one branch")
+    """Describe a [`TcnAdvForAudioClassification`] of one branch and without maps."""
+    if model.config.branches > 1 or model.config.maps:
+        raise Wav2SmallError(
+            f"branches={model.config.branches}, maps={model.config.maps}: the C code is for one branch without maps"
+        )
     config, folded = model.config, cast("FoldedTcn", fold(model))
     blocks = [Convolutions(cast("FoldedBlock", block), coder) for block in folded.blocks]
     rows = [(kernel - 1) * dilation + 1 for kernel, dilation in zip(config.kernel_sizes, config.dilations, strict=True)]
