@@ -16,7 +16,7 @@ from wav2small_training.distillation.average import average
 from wav2small_training.exporters.export import export
 from wav2small_training.exporters.fold import fold
 
-SMALL = {"width": 12, "n_mels": 20, "heads": 2, "kernel_sizes": [3, 4], "dilations": [1, 2]}
+SMALL = {"width": 12, "n_mels": 20, "maps": [4, 6], "heads": 2, "kernel_sizes": [3, 4], "dilations": [1, 2]}
 
 
 def member(folder, seed: int, **config) -> str:
