@@ -54,8 +54,8 @@ class Demo:
         self.process.terminate()
         self.process.wait(20)
 
-    def expect_no_files(self, seconds: float = 5) -> None:
-        """Wait until no file is left on its disk; fail if some are after these seconds."""
+    def expect_no_files(self, seconds: float = 30) -> None:
+        """Wait until no file is left on its disk, such as late blocks of a microphone; fail after these seconds."""
         end = time.monotonic() + seconds
         while (left := self.files()) and time.monotonic() < end:
             time.sleep(0.2)

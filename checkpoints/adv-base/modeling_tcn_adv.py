@@ -100,7 +100,7 @@ class Block(nn.Module):
         inner = width * config.expansion
         self.pad = nn.ConstantPad1d(padding, 0.0)
         self.depthwise = nn.Conv1d(width, width, kernel, dilation=dilation, groups=width, bias=False)
-        self.norm = MaskedBatchNorm(config.width * branches)
+        self.norm = MaskedBatchNorm(width)
         self.expand = nn.Conv1d(width, inner, 1, groups=branches)
         self.activation = ACTIVATIONS[config.activation]()
         self.project = nn.Conv1d(inner, width, 1, groups=branches)

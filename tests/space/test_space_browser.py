@@ -183,7 +183,7 @@ def test_live_curves_move_with_the_microphone(page, demo):
     take_screenshot(page, "live")
     panel.get_by_role("button", name="Stop", exact=True).click()
     if page.kind == "light":
-        demo.expect_no_files(seconds=30)  # blocks that come after the end lie there for some seconds
+        demo.expect_no_files()
 
 
 @in_every_context
