@@ -139,12 +139,18 @@ class TcnAdvConfig(PretrainedConfig):
             raise ValueError(f"max_look_ahead={self.max_look_ahead}: it must be at least one window, {window} s")
 
     @property
+    def map_shapes(self) -> list[tuple[int, int]]:
+        """Channels and bands before each convolution over bands and time, and after the last."""
+        shapes = [(1, self.n_mels)]
+        for channels in self.maps:
+            shapes.append((channels, -(-shapes[-1][1] // 2)))
+        return shapes
+
+    @property
     def stem_channels(self) -> int:
-        """Channels into the first convolution over time alone: bands, or bands of the last map times its channels."""
-        bands = self.n_mels
-        for _ in self.maps:
-            bands = -(-bands // 2)
-        return bands * self.maps[-1] if self.maps else bands
+        """Channels into the first convolution over time alone: those of the last map times its bands."""
+        channels, bands = self.map_shapes[-1]
+        return channels * bands
 
     @property
     def paddings(self) -> list[tuple[int, int]]:

@@ -81,7 +81,7 @@ def tcn(model: PreTrainedModel, coder: Coder) -> Network:
             "BANDS": config.n_mels,
             "BLOCKS": len(blocks),
             "MAPS": len(maps),
-            "MAP_VALUES": 3 * sum(map(math.prod, shapes_of_maps(config)[:-1])),
+            "MAP_VALUES": 3 * sum(map(math.prod, config.map_shapes[:-1])),
             "STEM_KERNEL": config.stem_kernel,
             "STEM_INPUTS": config.stem_channels,
             "HISTORY_ROWS": sum(rows),
@@ -100,17 +100,9 @@ def tcn(model: PreTrainedModel, coder: Coder) -> Network:
     )
 
 
-def shapes_of_maps(config: TcnAdvConfig) -> list[tuple[int, int]]:
-    """Channels and bands before each convolution over bands and time, and after the last."""
-    shapes = [(1, config.n_mels)]
-    for channels in config.maps:
-        shapes.append((channels, -(-shapes[-1][1] // 2)))
-    return shapes
-
-
 def maps_table(config: TcnAdvConfig, afters: list[int]) -> str:
     """What the convolutions over bands and time need beside their weights, and the place of each one's three rows."""
-    shapes = shapes_of_maps(config)
+    shapes = config.map_shapes
     sizes = [math.prod(shape) for shape in shapes]
     rows = "".join(
         f"    {{ {channels}, {bands}, {after}, {1 if i else config.stem_stride}, {3 * sum(sizes[:i])} }},\n"
