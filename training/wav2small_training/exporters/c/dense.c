@@ -71,36 +71,65 @@ static inline uint32_t word(const void *from)
     return value;
 }
 
+/* Make x ready for the products with codes. 8 bits: SXTB16 takes every other code, so x has two of each four exchanged.
+ * 4 bits: `dot_4` takes codes with 8 more, to be positive; returns what its sums have too much. */
+static inline int32_t prepare(int16_t *x, int count, int bits)
+{
+    int32_t sum = 0;
+    for (; count > 0; count -= 4, x += 4) {
+        int16_t second = x[1];
+        if (bits == 4) {
+            sum += x[0] + x[1] + x[2] + x[3];
+        } else {
+            x[1] = x[2];
+            x[2] = second;
+        }
+    }
+    return 8 * sum;
+}
+
+static inline int32_t dot_4_of_8(const int8_t *w, const int16_t *x, int32_t sum)
+{
+    uint32_t four = word(w);
+    sum = __smlad(__sxtb16((int8x4_t)four), (int16x2_t)word(x), sum);
+    return __smlad(__sxtb16((int8x4_t)(four >> 8 | four << 24)), (int16x2_t)word(x + 2), sum);
+}
+
 /* Sum of code * x; count is a multiple of 16. */
 static inline int32_t dot_8(const int8_t *w, const int16_t *x, int count)
 {
     int32_t sum = 0;
-    for (; count > 0; count -= 4, w += 4, x += 4) {
-        uint32_t four = word(w);
-        uint32_t even = (uint32_t)__sxtb16((int8x4_t)four), odd = (uint32_t)__sxtb16((int8x4_t)(four >> 8 | four << 24));
-        sum = __smlad((int16x2_t)((even & 0xffffu) | odd << 16), (int16x2_t)word(x), sum);
-        sum = __smlad((int16x2_t)(even >> 16 | (odd & 0xffff0000u)), (int16x2_t)word(x + 2), sum);
+    for (; count > 0; count -= 16, w += 16, x += 16) {
+        sum = dot_4_of_8(w, x, sum);
+        sum = dot_4_of_8(w + 4, x + 4, sum);
+        sum = dot_4_of_8(w + 8, x + 8, sum);
+        sum = dot_4_of_8(w + 12, x + 12, sum);
     }
     return sum;
 }
 
-/* The same for codes of 4 bits; count is a multiple of 32. */
+/* Sum of (code + 8) * x for codes of 4 bits; count is a multiple of 32. */
 static inline int32_t dot_4(const uint16_t *w, const int16_t *x, int count)
 {
     int32_t sum = 0;
     for (; count > 0; count -= 32, w += 8, x += 32)
         for (int pair = 0; pair < 8; pair += 2) {
-            uint32_t eight = word(w + pair);
-            for (int i = 0; i < 4; i++) { /* two codes at a time, made signed */
-                uint32_t two = (eight >> 4 * i & 0x000f000fu) ^ 0x00080008u;
-                two = (uint32_t)__ssub16((int16x2_t)two, (int16x2_t)0x00080008);
-                sum = __smlad((int16x2_t)two, (int16x2_t)word(x + 8 * i + pair), sum);
-            }
+            uint32_t eight = word(w + pair) ^ 0x88888888u;
+            sum = __smlad((int16x2_t)(eight & 0x000f000fu), (int16x2_t)word(x + pair), sum);
+            sum = __smlad((int16x2_t)(eight >> 4 & 0x000f000fu), (int16x2_t)word(x + pair + 8), sum);
+            sum = __smlad((int16x2_t)(eight >> 8 & 0x000f000fu), (int16x2_t)word(x + pair + 16), sum);
+            sum = __smlad((int16x2_t)(eight >> 12 & 0x000f000fu), (int16x2_t)word(x + pair + 24), sum);
         }
     return sum;
 }
 
 #else
+
+static inline int32_t prepare(int16_t *x, int count, int bits)
+{
+    (void)x, (void)count, (void)bits;
+    return 0;
+}
 
 static inline int32_t dot_8(const int8_t *restrict w, const int16_t *restrict x, int count)
 {
@@ -131,10 +160,11 @@ static void dense(const struct dense *layer, const float *restrict x, float *res
     int filled = FILLED(layer->inputs, layer->bits == 4 ? 32 : 16);
     int safe = 2147483647 / 127 / layer->inputs, limit = safe < 32767 ? safe : 32767;
     float scale = to_16_bits(x, layer->inputs, filled, limit, codes);
+    int32_t excess = prepare(codes, filled, layer->bits);
     const int8_t *bytes = layer->codes;
     const uint16_t *nibbles = layer->codes;
     for (int o = 0; o < layer->outputs; o++) {
-        int32_t sum = layer->bits == 4 ? dot_4(nibbles + o * (filled / 4), codes, filled)
+        int32_t sum = layer->bits == 4 ? dot_4(nibbles + o * (filled / 4), codes, filled) - excess
                                        : dot_8(bytes + o * filled, codes, filled);
         y[o] = (float)sum * (scale * layer->scale[o]) + BIAS(layer, o);
     }

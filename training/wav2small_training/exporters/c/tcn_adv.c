@@ -116,6 +116,8 @@ static void stem(wav2small_net *net, const float *inputs)
 
 #if MAPS
 
+static const float SILENT[LARGEST_CHANNELS];
+
 /* Give a convolution over bands and time the next row, the channels of a band side by side, or a row of zeros after the
  * end; true where `x` then holds a row that it puts out, of half as many bands. */
 static int map(wav2small_net *net, int m, float *restrict x)
@@ -132,9 +134,10 @@ static int map(wav2small_net *net, int m, float *restrict x)
         float *to = patch, *y = x + band * outputs;
         for (uint32_t tap = 0; tap < 3; tap++) /* the oldest row is the one to be written next */
             for (int from = 2 * band - 1; from <= 2 * band + 1; from++) {
-                const float *past = history + (int)((frame + 1 + tap) % 3) * size + from * channels;
+                int ring = (int)((frame + 1 + tap) % 3);
+                const float *past = from < 0 || from >= conv->bands ? SILENT : history + ring * size + from * channels;
                 for (int c = 0; c < channels; c++)
-                    *to++ = from < 0 || from >= conv->bands ? 0.0f : past[c];
+                    *to++ = past[c];
             }
         dense(&MAP_LAYER[m], patch, y);
         for (int c = 0; c < outputs; c++)
