@@ -184,7 +184,7 @@ def test_every_detector_refuses_silence_and_no_speech(tmp_path):
     for row in words:
         assert sum(float(row[head]) for head in ("refused", "unsure", "another word")) == pytest.approx(100, abs=0.2)
     found = {row["refused, %"]: row for row in refused}
-    assert ("the default checkpoint" in found) == wav2small.load().predicts_speech
+    assert (f"`{DEFAULT}`" in found) == wav2small.load().predicts_speech
     assert ("WebRTC VAD" in found) == bool(importlib.util.find_spec("webrtcvad"))
     for name, row in found.items():
         assert (row["speech (3)"], row["silence (2)"]) == ("0.0", "100.0"), name

@@ -271,6 +271,8 @@ def test_a_chip_predicts_the_same(exported, on_this_machine, recording, tmp_path
             "expansion": 3,
             "width": 24,
         },
+        {"maps": [3, 5], "n_mels": 30, "stem_kernel": 2, "stem_groups": 1},
+        {"maps": [4], "stem_stride": 3, "stem_kernel": 1, "stem_groups": 1, "max_look_ahead": 0.03},
     ],
 )
 def test_any_network_of_the_kind_becomes_c(config, tmp_path):

@@ -6,6 +6,7 @@ are installed.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ import onnxruntime
 import typer
 
 import wav2small
+from wav2small.bundled import bundled_checkpoints, checkout_checkpoints
 from wav2small.cli.command import run_command
 from wav2small.inference.speech import LEAST_SPEECH, detect_by_level, detect_by_silero
 from wav2small.inference.words import NO_SPEECH, SILENCE, UNSURE
@@ -29,17 +31,15 @@ Share = Callable[[np.ndarray], float]  # (samples,) at 16 kHz -> share of speech
 
 
 def detectors() -> dict[str, Share]:
-    """What there is: the rule on levels, packages, and the default checkpoint where it predicts speech itself."""
+    """What there is: the rule on levels, packages, and the checkpoints of ours that predict speech themselves."""
     found: dict[str, Share] = {
         "level": lambda clip: float(detect_by_level(clip).mean()),
         "Silero VAD": lambda clip: float(detect_by_silero(clip).mean()),
     }
-    predictor = wav2small.load()
-    if predictor.predicts_speech:
-        session = onnxruntime.InferenceSession(predictor.file)
-        found["the default checkpoint"] = lambda clip: float(
-            session.run(["speech"], {"input_values": clip[None]})[0][0, 0]
-        )
+    for name, folder in (bundled_checkpoints() | checkout_checkpoints()).items():
+        predictor = wav2small.load(folder)
+        if predictor.predicts_speech:
+            found[f"`{name}`"] = partial(share_of_network, onnxruntime.InferenceSession(predictor.file))
     try:
         import webrtcvad
     except ModuleNotFoundError:
@@ -55,6 +55,11 @@ def detectors() -> dict[str, Share]:
     else:
         found["TEN VAD"] = lambda clip: framed(clip, 256, TenVad(256))
     return found
+
+
+def share_of_network(session: onnxruntime.InferenceSession, clip: np.ndarray) -> float:
+    """The share of speech that a network predicts beside its logits."""
+    return float(session.run(["speech"], {"input_values": clip[None]})[0][0, 0])
 
 
 def framed(clip: np.ndarray, size: int, vad: object) -> float:

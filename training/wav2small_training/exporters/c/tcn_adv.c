@@ -92,21 +92,21 @@ static void blocks_from(wav2small_net *net, int first, float *x)
     pool(net, x);
 }
 
-/* Give the network a row of bands, or of zeros after the end. */
-static void next_row(wav2small_net *net, const float *bands)
+/* Give the convolution over time a row of bands, or of maps, or of zeros after the end. */
+static void stem(wav2small_net *net, const float *inputs)
 {
     uint32_t frame = net->frames++;
-    float *row = net->stem + frame % STEM_KERNEL * BANDS;
-    for (int i = 0; i < BANDS; i++)
-        row[i] = bands[i];
+    float *row = net->stem + frame % STEM_KERNEL * STEM_INPUTS;
+    for (int i = 0; i < STEM_INPUTS; i++)
+        row[i] = inputs[i];
     if (frame + 1 <= STEM_AFTER || (frame - STEM_AFTER) % STEM_STRIDE)
         return;
-    float heard[STEM_KERNEL * GROUP_BANDS], x[WIDTH];
+    float heard[STEM_KERNEL * GROUP_INPUTS], x[WIDTH];
     for (int group = 0; group < STEM_GROUPS; group++) {
         for (int tap = 0; tap < STEM_KERNEL; tap++) { /* the oldest row is the one to be written next */
-            const float *past = net->stem + (frame + 1 + (uint32_t)tap) % STEM_KERNEL * BANDS + group * GROUP_BANDS;
-            for (int i = 0; i < GROUP_BANDS; i++)
-                heard[tap * GROUP_BANDS + i] = past[i];
+            const float *past = net->stem + (frame + 1 + (uint32_t)tap) % STEM_KERNEL * STEM_INPUTS + group * GROUP_INPUTS;
+            for (int i = 0; i < GROUP_INPUTS; i++)
+                heard[tap * GROUP_INPUTS + i] = past[i];
         }
         dense(&STEM[group], heard, x + group * (WIDTH / STEM_GROUPS));
     }
@@ -114,12 +114,72 @@ static void next_row(wav2small_net *net, const float *bands)
     blocks_from(net, 0, x);
 }
 
+#if MAPS
+
+/* Give a convolution over bands and time the next row, the channels of a band side by side, or a row of zeros after the
+ * end; true where `x` then holds a row that it puts out, of half as many bands. */
+static int map(wav2small_net *net, int m, float *restrict x)
+{
+    const struct map *conv = &MAP[m];
+    int channels = conv->channels, size = conv->bands * channels, outputs = MAP_LAYER[m].outputs;
+    float *history = net->maps + conv->history, patch[9 * LARGEST_CHANNELS];
+    uint32_t frame = net->mapped[m]++;
+    for (int i = 0; i < size; i++)
+        history[(int)(frame % 3) * size + i] = x[i];
+    if (frame < (uint32_t)conv->after || (frame - (uint32_t)conv->after) % (uint32_t)conv->stride)
+        return 0;
+    for (int band = 0; 2 * band < conv->bands; band++) {
+        float *to = patch, *y = x + band * outputs;
+        for (uint32_t tap = 0; tap < 3; tap++) /* the oldest row is the one to be written next */
+            for (int from = 2 * band - 1; from <= 2 * band + 1; from++) {
+                const float *past = history + (int)((frame + 1 + tap) % 3) * size + from * channels;
+                for (int c = 0; c < channels; c++)
+                    *to++ = from < 0 || from >= conv->bands ? 0.0f : past[c];
+            }
+        dense(&MAP_LAYER[m], patch, y);
+        for (int c = 0; c < outputs; c++)
+            y[c] = y[c] > 0.0f ? y[c] : 0.0f;
+    }
+    return 1;
+}
+
+static void maps_from(wav2small_net *net, int first, float *x)
+{
+    for (int m = first; m < MAPS; m++)
+        if (!map(net, m, x))
+            return;
+    stem(net, x);
+}
+
+#endif
+
+/* Give the network a row of bands. */
+static void next_row(wav2small_net *net, const float *bands)
+{
+#if MAPS
+    float x[LARGEST_ROW];
+    for (int i = 0; i < BANDS; i++)
+        x[i] = bands[i];
+    maps_from(net, 0, x);
+#else
+    stem(net, bands);
+#endif
+}
+
 /* The end of a clip: each convolution hears zeros after it. */
 static void finish(wav2small_net *net)
 {
-    const float silent[BANDS] = { 0 };
+#if MAPS
+    for (int m = 0; m < MAPS; m++)
+        for (int i = 0; i < MAP[m].after; i++) {
+            float x[LARGEST_ROW] = { 0 };
+            if (map(net, m, x))
+                maps_from(net, m + 1, x);
+        }
+#endif
+    const float silent[STEM_INPUTS] = { 0 };
     for (int i = 0; i < STEM_AFTER; i++)
-        next_row(net, silent);
+        stem(net, silent);
     for (int b = 0; b < BLOCKS; b++)
         for (int i = 0; i < DEPTHWISE[b].after; i++) {
             float x[WIDTH] = { 0 };
