@@ -1,4 +1,4 @@
-"""Each student that ships, in the package or beside it, is what its provenance, its recipes and its card say."""
+"""Each bundled checkpoint is what its provenance, its recipes and its card say."""
 
 import inspect
 import json
@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from wav2small import Wav2SmallError
-from wav2small.bundled import bundled_checkpoints, checkout_checkpoints
+from wav2small.bundled import bundled_checkpoints
 from wav2small.models.auto import CLASSES
 from wav2small.provenance.provenance import read_provenance
 from wav2small_training.data.provenance import corpus, facts
@@ -19,9 +19,7 @@ from wav2small_training.recipe import Corpus, MixtureRecipe, Recipe
 from wav2small_training.recipe_file import load_head, load_mixture, load_recipe
 
 HOUSE = ROOT / "training" / "recipes" / "house"
-BESIDE = {name: folder for name, folder in checkout_checkpoints().items() if (HOUSE / f"{name}.yaml").is_file()}
-STUDENTS = bundled_checkpoints() | BESIDE
-each_checkpoint = pytest.mark.parametrize("folder", STUDENTS.values(), ids=list(STUDENTS))
+each_checkpoint = pytest.mark.parametrize("folder", bundled_checkpoints().values(), ids=list(bundled_checkpoints()))
 
 
 def house_recipes() -> dict:
