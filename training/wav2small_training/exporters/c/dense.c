@@ -3,7 +3,7 @@
  * Float: weights (inputs, outputs), outputs filled up to a multiple of 16: the loop over outputs vectorises.
  * 8 and 4 bits: codes (outputs, inputs), inputs filled up with zeros; a weight is code * scale of its output. The
  * input of a layer is rounded to 16 bits with one scale for the vector, which costs 1e-5 of its largest value and makes
- * the products integers: two a cycle on a Cortex-M4 (SMLAD), 8 to 32 an instruction on larger machines. Biases have 16
+ * the products integers: two an instruction on a Cortex-M4 (SMLAD), eight and more on larger machines. Biases have 16
  * bits and one scale for the layer, too.
  */
 
@@ -131,6 +131,38 @@ static inline int32_t prepare(int16_t *x, int count, int bits)
     return 0;
 }
 
+#if defined(__wasm_simd128__)
+
+static inline int32_t total(v128_t sums)
+{
+    int32_t four[4];
+    wasm_v128_store(four, sums);
+    return (four[0] + four[1]) + (four[2] + four[3]);
+}
+
+/* Sum of code * x; count is a multiple of 16. */
+static inline int32_t dot_8(const int8_t *w, const int16_t *x, int count)
+{
+    v128_t sums = wasm_i32x4_splat(0);
+    for (; count > 0; count -= 8, w += 8, x += 8)
+        sums = wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(w), wasm_v128_load(x)));
+    return total(sums);
+}
+
+/* The same for codes of 4 bits; count is a multiple of 32. */
+static inline int32_t dot_4(const uint16_t *w, const int16_t *x, int count)
+{
+    v128_t sums = wasm_i32x4_splat(0);
+    for (; count > 0; count -= 32, w += 8)
+        for (int high = 12; high >= 0; high -= 4, x += 8) {
+            v128_t codes = wasm_i16x8_shr(wasm_i16x8_shl(wasm_v128_load(w), (uint32_t)high), 12);
+            sums = wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(codes, wasm_v128_load(x)));
+        }
+    return total(sums);
+}
+
+#else
+
 static inline int32_t dot_8(const int8_t *restrict w, const int16_t *restrict x, int count)
 {
     int32_t sum = 0;
@@ -152,6 +184,7 @@ static inline int32_t dot_4(const uint16_t *restrict w, const int16_t *restrict 
     return sum;
 }
 
+#endif
 #endif
 
 static void dense(const struct dense *layer, const float *restrict x, float *restrict y)
