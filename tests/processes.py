@@ -7,6 +7,7 @@ knows no more than one that a user starts, and need not import torch again. On s
 import json
 import multiprocessing
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -87,7 +88,8 @@ class Running:
 
     def finish(self) -> str:
         """Wait for the end, which must be a good one; gives what was printed."""
-        assert set(self.exit_codes()) == {0}, self.stderr
+        codes = self.exit_codes()
+        assert set(codes) == {0}, f"exit codes {codes}: {self.stderr}"
         return self.stdout
 
 
@@ -120,11 +122,17 @@ def _ranks(processes: int) -> list[dict[str, str]]:
     """The variables by which torch.distributed knows each process."""
     if processes == 1:
         return [{}]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(processes)}
     return [shared | {"RANK": str(i), "LOCAL_RANK": str(i)} for i in range(processes)]
+
+
+def _free_port() -> int:
+    """A port that nobody else is given before the first process binds it: the system gives those from 32768 on."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _run(function: Callable, arguments: tuple, printed: str, folder: Path | None, environment: dict[str, str]) -> None:
