@@ -1,13 +1,13 @@
 """The demo as its users start it, on loopback: `wav2small demo`, or the app of a Space."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+from processes import free_port
 
 COMMAND = str(Path(sys.executable).parent / "wav2small")
 SECONDS_TO_START = 180  # generous: the machine may be busy
@@ -25,9 +25,7 @@ class Demo:
     def __init__(self, folder: Path, app: Path | None = None, environment: dict[str, str] | None = None):
         self.uploads, self.log = folder / "uploads", folder / "demo.log"
         self.uploads.mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, str(app)] if app else [COMMAND, "demo", "--port", str(port)]
         own = {"GRADIO_TEMP_DIR": str(self.uploads), "TMPDIR": str(self.uploads), "GRADIO_SERVER_PORT": str(port)}

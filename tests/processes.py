@@ -122,12 +122,12 @@ def _ranks(processes: int) -> list[dict[str, str]]:
     """The variables by which torch.distributed knows each process."""
     if processes == 1:
         return [{}]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(processes)}
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
     return [shared | {"RANK": str(i), "LOCAL_RANK": str(i)} for i in range(processes)]
 
 
-def _free_port() -> int:
-    """A port that nobody else is given before the first process binds it: the system gives those from 32768 on."""
+def free_port() -> int:
+    """A port that nobody else is given before a process binds it: the system gives those from 32768 on."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with socket.socket() as probe, suppress(OSError):

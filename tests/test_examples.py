@@ -1,6 +1,5 @@
 """The example recordings are those of the rule, credited, small, and on the right side of ordinary speech."""
 
-import json
 import re
 import sys
 
@@ -9,7 +8,7 @@ import soundfile
 from conftest import RATE, ROOT
 
 import wav2small
-from wav2small.bundled import BUNDLED, DEFAULT
+from wav2small.bundled import DEFAULT
 from wav2small.models.audio import read_audio
 
 sys.path.insert(0, str(ROOT / "examples"))
@@ -38,6 +37,7 @@ def test_all_examples_follow_the_rule_are_small_and_are_those_of_the_page(exampl
 
 @pytest.mark.parametrize(("name", "side"), ACTED.items())
 def test_arousal_of_an_acted_example_is_on_the_right_side_of_ordinary_speech(name, side, examples):
-    middle = sum(json.loads((BUNDLED / "words.json").read_text())["arousal"]) / 2
-    arousal = wav2small.load()(examples / f"{name}.flac").arousal
+    predictor = wav2small.load()
+    middle = sum(predictor.words.arousal) / 2
+    arousal = predictor(examples / f"{name}.flac").arousal
     assert side * (arousal - middle) > 0, f"{DEFAULT} hears arousal {arousal:.2f}"

@@ -64,7 +64,7 @@ def test_a_bundled_checkpoint_is_complete_and_small(wheel, name):
     expected = {"config.json", "model.safetensors", "preprocessor_config.json", "words.json", "provenance.json"}
     expected |= {"README.md", "onnx/model.onnx", "onnx/model_quantized.onnx", "onnx/model_q4.onnx"}
     assert expected <= set(sizes)
-    assert sum(sizes.values()) < 1_200_000
+    assert sum(sizes.values()) < 1_100_000
 
 
 @pytest.mark.parametrize("folder", CHECKPOINTS, ids=lambda folder: folder.name)
