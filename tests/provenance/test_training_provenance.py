@@ -1,6 +1,7 @@
 """What training writes into a provenance, and a recipe whose student could have no licence stops before any work."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,14 @@ def test_a_student_that_starts_from_a_parent_has_the_provenance_of_the_parent(pl
 
     made = of_student(recipe(place, student={"start": str(place / "teacher")}))
     assert made.parent == Link("teacher", TEACHER.licence, "parent", provenance=read_provenance(place / "teacher"))
+
+
+def test_a_student_that_goes_on_from_the_best_step_of_a_run_names_the_run(place):
+    from wav2small_training.data.provenance import of_student
+
+    best = place / "first" / "best"
+    shutil.copytree(place / "teacher", best)
+    assert of_student(recipe(place, student={"start": str(best)})).parent.id == TEACHER.name
 
 
 @pytest.mark.parametrize(("name", "licence"), [("paper", "CC-BY-NC-SA-4.0"), ("permissive", "CC-BY-4.0")])

@@ -308,6 +308,8 @@ def link_model(source: str, use: str, revision: str | None = None, licence: str 
     if found and licence and licences.find_licence(found) != licences.find_licence(licence):
         raise Wav2SmallError(f"{source} has the licence {found}, not {licence}: do not name another one")
     name, _, pinned = (Path(source).resolve().name, "", "") if local else source.partition("@")
+    if local and chain and name in ("best", "last"):  # of a run, which has the name
+        name = chain.name
     return Link(name, found or licence, use, hub.commit_of(folder) or revision or pinned or None, provenance=chain)
 
 
