@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from conftest import Payload, write_card, write_corpus, write_labelled
 from processes import Running, command
 from reference import wav2small as reference
+from safetensors.torch import load_file
 
 from wav2small import Wav2SmallConfig, Wav2SmallError, Wav2SmallForAudioClassification
 from wav2small.bundled import BUNDLED
@@ -157,6 +158,9 @@ def test_a_student_can_go_on_from_a_checkpoint(place):
     mine = recipe(place, "further", student={"start": str(place / "teacher")}, steps=1)
     distill(mine)
     assert history(mine)[0]["ccc"] == [1, 1, 1]
+    before, after = (load_file(path / "model.safetensors") for path in (place / "teacher", Path(mine.output) / "last"))
+    moved = {name for name in before if "log_mel" in name and not torch.equal(before[name], after[name])}
+    assert not moved, "the spectrum is a formula, and was trained"
 
 
 def start(recipe: Recipe, *options: str, processes: int = 1, **settings: str) -> Running:

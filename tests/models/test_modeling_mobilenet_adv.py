@@ -247,6 +247,7 @@ def test_a_saved_model_loads_as_it_was(name, tmp_path):
         assert torch.equal(loaded.state_dict()[key], value), key
     with torch.no_grad():  # weights that lie elsewhere in memory may be added up in another order
         assert_close(loaded(values, mask).logits, net(values, mask).logits, tolerance=1e-5)
+    assert not any(weight.requires_grad for weight in loaded.log_mel.parameters()), "its spectrum would be trained"
 
 
 def test_a_wrong_backbone_is_named_with_the_choices():

@@ -117,6 +117,7 @@ def test_a_saved_model_loads_as_it_was_through_the_auto_classes(pooling, tmp_pat
     loaded = AutoModelForAudioClassification.from_pretrained(tmp_path)
     assert isinstance(loaded, Wav2SmallForAudioClassification)
     assert torch.equal(loaded(values, mask).logits, net(values, mask).logits)
+    assert not any(weight.requires_grad for weight in loaded.log_mel.parameters()), "its spectrum would be trained"
 
 
 def test_the_feature_extractor_pads_and_masks_and_leaves_the_rest_to_the_model(tmp_path):

@@ -98,6 +98,11 @@ class LogMel(nn.Module):
         self.conv_imag.weight.copy_((-angle.sin() * window).unsqueeze(1))
         self.mel.copy_(slaney_mel(bins, n_mels, self.f_min, self.f_max, self.sampling_rate))
 
+    def train(self, mode: bool = True) -> "LogMel":
+        """Stay frozen: transformers 5 makes all weights that it loads trainable, and then calls this by `eval()`."""
+        self.requires_grad_(False)
+        return super().train(mode)
+
     def frames(self, samples: torch.Tensor) -> torch.Tensor:
         """Windows that fit into so many samples; at least 1."""
         return (torch.div(samples - self.n_fft, self.hop_length, rounding_mode="floor") + 1).clamp(min=1)
