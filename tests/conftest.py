@@ -19,6 +19,7 @@ import soxr
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT.parent / "shared" / "speech"
 RATE = 16000
+pytest_plugins = ["hub.publishable"]  # fixtures of several files of tests/hub
 
 
 def pytest_unconfigure() -> None:

@@ -59,8 +59,7 @@ def test_it_tells_what_it_is_made_from(folder, speech):
 @each_checkpoint
 def test_it_and_its_teacher_were_made_with_the_house_recipes(folder):
     made, recipes = read_provenance(folder), [facts(recipe) for recipe in house_recipes().values()]
-    earlier = [made.parent] if made.parent else []
-    for chain in (made, *(link.provenance for link in [*earlier, *made.teachers])):
+    for chain in (made, *(link.provenance for link in (made.parent, *made.teachers) if link)):
         assert chain.recipe in recipes
 
 

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 pytest.importorskip("datasets", reason="the extra [training] is not installed")
 
-from hub.publishable import NAME, write_space, write_student
+from hub.publishable import NAME
 
 from wav2small import Wav2SmallError
 from wav2small.inference.predictor import ONNX_FILES
@@ -19,21 +19,6 @@ from wav2small_training.exporters.parity import probe_batches
 from wav2small_training.hub import publish, validate
 
 TOKEN = "hf_" + "x" * 34
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    return write_student(tmp_path_factory.mktemp("finished") / "student")
-
-
-@pytest.fixture
-def student(finished, tmp_path) -> Path:
-    return shutil.copytree(finished, tmp_path / "student")
-
-
-@pytest.fixture
-def space(tmp_path) -> Path:
-    return write_space(tmp_path / "space")
 
 
 def write_provenance(folder: Path, licence: str) -> None:

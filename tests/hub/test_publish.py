@@ -14,7 +14,7 @@ from loopback.hub import LoopbackHub
 
 pytest.importorskip("datasets", reason="the extra [training] is not installed")
 
-from hub.publishable import NAME, write_space, write_student
+from hub.publishable import NAME
 
 import wav2small
 from wav2small.bundled import BUNDLED
@@ -28,21 +28,6 @@ COMMAND = Path(sys.executable).with_name("wav2small")
 def hub():
     with LoopbackHub() as hub:
         yield hub
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    return write_student(tmp_path_factory.mktemp("finished") / "student")
-
-
-@pytest.fixture
-def student(finished, tmp_path) -> Path:
-    return shutil.copytree(finished, tmp_path / "student")
-
-
-@pytest.fixture
-def space(tmp_path) -> Path:
-    return write_space(tmp_path / "space")
 
 
 def run(hub, home: Path, *arguments, token: str | None = "hf_alice", code: int = 0) -> str:
