@@ -27,6 +27,7 @@ FULL_SCALE = 32767
 POOL = 16  # batches whose clips are sorted by length together
 PADDING_STEP = SAMPLING_RATE // 2  # batches are padded to a multiple of it, so that few shapes are compiled
 CELLS = 12  # of the arousal-valence plane, along each side, for the balance
+SHIFT = SAMPLING_RATE // 10  # the most that the beginning of a clip moves; a tenth of it, in a shorter one
 LARGEST_WEIGHT = 10.0  # that the balance gives a clip: a single clip must not fill the batches
 
 
@@ -122,16 +123,21 @@ class RenderedClips:
         return random.permutation(order.reshape(-1, self.batch))
 
     def _collate(self, chosen: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
-        """Crop, pad and mask some clips; the keys of a batch are those of `mixture.collate`."""
-        starts = [int(random.integers(max(1, len(self.clips[i]) - self.longest + 1))) for i in chosen]
+        """Crop, pad and mask some clips; the keys of a batch are those of `mixture.collate`.
+
+        Each time that a clip comes it begins at another moment, so that no student learns where its windows lie: some
+        of its beginning is left out, or silence put before it.
+        """
+        starts = [self._start(place, random) for place in chosen]
         samples = min(self.longest, -(-int(self.lengths[chosen].max()) // PADDING_STEP) * PADDING_STEP)
         places, starts = chosen[self.rank :: self.world], starts[self.rank :: self.world]
         values = torch.zeros(len(places), samples, dtype=torch.int16)
         mask = torch.zeros(len(places), samples, dtype=torch.bool)
         for i, (place, start) in enumerate(zip(places, starts, strict=True)):
-            length = self.lengths[place]
-            values[i, :length] = torch.from_numpy(self.clips[place][start : start + length].copy())
-            mask[i, :length] = True
+            silence = max(0, -start)
+            clip = self.clips[place][max(0, start) :][: samples - silence]
+            values[i, silence : silence + len(clip)] = torch.from_numpy(clip.copy())
+            mask[i, : silence + len(clip)] = True
         return {
             "input_values": values.float() / FULL_SCALE,
             "attention_mask": mask,
@@ -140,6 +146,11 @@ class RenderedClips:
             "ids": [str(place) for place in places],
             "skipped": 0,
         }
+
+    def _start(self, place: int, random: np.random.Generator) -> int:
+        """The sample of a clip with which it begins; below 0, so many zeros come before."""
+        most = min(SHIFT, self.lengths[place] // 10)
+        return int(random.integers(-most, max(most, len(self.clips[place]) - self.longest) + 1))
 
 
 def balance(targets: np.ndarray, strength: float) -> np.ndarray:
