@@ -20,7 +20,7 @@ from wav2small.models.errors import Wav2SmallError
 
 from ..recipe import Corpus, Recipe
 from .corpora import wanted, waveform
-from .mixture import own_target
+from .mixture import own_target, pad_clips
 
 DECODED = ".decoded"
 FULL_SCALE = 32767
@@ -131,15 +131,10 @@ class RenderedClips:
         starts = [self._start(place, random) for place in chosen]
         samples = min(self.longest, -(-int(self.lengths[chosen].max()) // PADDING_STEP) * PADDING_STEP)
         places, starts = chosen[self.rank :: self.world], starts[self.rank :: self.world]
-        values = torch.zeros(len(places), samples, dtype=torch.int16)
-        mask = torch.zeros(len(places), samples, dtype=torch.bool)
-        for i, (place, start) in enumerate(zip(places, starts, strict=True)):
-            silence = max(0, -start)
-            clip = self.clips[place][max(0, start) :][: samples - silence]
-            values[i, silence : silence + len(clip)] = torch.from_numpy(clip.copy())
-            mask[i, : silence + len(clip)] = True
+        clips = [self._clip(place, start, samples) for place, start in zip(places, starts, strict=True)]
+        values, mask = pad_clips(clips, samples)
         return {
-            "input_values": values.float() / FULL_SCALE,
+            "input_values": values / FULL_SCALE,
             "attention_mask": mask,
             "target": torch.from_numpy(self.targets[places]),
             "speech": torch.from_numpy(self.shares[places]),
@@ -151,6 +146,10 @@ class RenderedClips:
         """The sample of a clip with which it begins; below 0, so many zeros come before."""
         most = min(SHIFT, self.lengths[place] // 10)
         return int(random.integers(-most, max(most, len(self.clips[place]) - self.longest) + 1))
+
+    def _clip(self, place: int, start: int, samples: int) -> np.ndarray:
+        """A clip from there on, (up to `samples`,) int16."""
+        return np.pad(self.clips[place][max(0, start) :][:samples], (max(0, -start), 0))[:samples]
 
 
 def balance(targets: np.ndarray, strength: float) -> np.ndarray:
