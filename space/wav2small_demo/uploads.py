@@ -1,5 +1,6 @@
 """Uploads: each in a folder of its own, deleted after use, and never named in the log."""
 
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -117,21 +118,26 @@ class NotFoundIfDeleted:
                 await PlainTextResponse("deleted", 404)(scope, receive, send)
 
 
+def files_in(folder: Path) -> Iterator[Path]:
+    """All files in a folder, also while others delete its folders, at which `Path.rglob` fails before Python 3.13."""
+    return (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+
+
 def waiting_bytes(folder: Path) -> int:
     """How much the uploads take up that were not used yet."""
     total = 0
-    for file in folder.rglob("*"):
+    for file in files_in(folder):
         with suppress(OSError):  # used, and so deleted, in the meantime
-            total += file.stat().st_size if file.is_file() else 0
+            total += file.stat().st_size
     return total
 
 
 def delete_abandoned(folder: Path, max_age: float = MAX_AGE) -> None:
     """Delete uploads that nobody will use: broken off, or their page was closed, or the microphone stopped."""
-    for file in folder.rglob("*"):
+    for file in files_in(folder):
         with suppress(OSError):  # used, and so deleted, in the meantime
             age = time.time() - file.stat().st_mtime
-            if file.is_file() and age > min(max_age, BLOCK_MAX_AGE if file.name == BLOCK_FILE else max_age):
+            if age > min(max_age, BLOCK_MAX_AGE if file.name == BLOCK_FILE else max_age):
                 file.unlink()
 
 

@@ -81,6 +81,8 @@ def loss_of_a_half() -> None:
         weight = accelerator.unwrap_model(net).weight
         print(json.dumps([loss.item() / accelerator.num_processes, weight.grad.tolist()]), flush=True)  # noqa: T201
     accelerator.wait_for_everyone()
+    del net  # before the process group, as in distill
+    accelerator.free_memory()
     accelerator.end_training()
 
 

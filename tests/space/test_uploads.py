@@ -3,9 +3,12 @@
 import asyncio
 import io
 import os
+import secrets
+import threading
 import time
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,7 @@ from wav2small_demo.uploads import (
     delete_abandoned,
     origin,
     uploaded,
+    waiting_bytes,
 )
 
 
@@ -98,6 +102,26 @@ def test_abandoned_uploads_are_deleted_live_blocks_after_seconds_and_others_afte
     delete_abandoned(uploads)
     left = sorted(path.relative_to(uploads).as_posix() for path in uploads.rglob("*.wav"))
     assert left == ["new.wav", f"new_block/{BLOCK_FILE}", "recording/audio.wav"], "a short recording is no block"
+
+
+def test_an_upload_is_counted_while_others_are_used_and_their_folders_deleted(uploads):
+    waiting, done = upload(uploads, "voice.wav", b"x" * 9), threading.Event()
+
+    def use_others() -> None:
+        while not done.is_set():
+            with uploaded(str(uploads / secrets.token_hex(4) / "other.wav")) as other:
+                other.parent.mkdir()
+                other.touch()
+
+    with ThreadPoolExecutor(4) as others:
+        used = [others.submit(use_others) for _ in range(4)]
+        try:
+            assert [waiting_bytes(uploads) for _ in range(500)] == [9] * 500
+            for _ in range(100):
+                delete_abandoned(uploads)
+        finally:
+            done.set()
+    assert [one.result() for one in used] == [None] * 4 and Path(waiting).exists()
 
 
 def received(name: str, **told: str) -> tuple[str, str]:

@@ -131,12 +131,8 @@ def train(
                 if accelerator.is_main_process:
                     save_student(average.module, out / "last", origin, state)
                 loop_state.save(accelerator, loader, parts, out / "state")
-            if last:
+            if last or stop:
                 break
-            if stop:
-                accelerator.end_training()
-                bar.console.print(f"stopped after step {state.step}, which is saved: go on with --resume")
-                raise SystemExit(128 + signal.SIGTERM)
             batch = to_device(next(stream), accelerator.device)
             student.train()
             output = student(batch["input_values"], batch["attention_mask"])
@@ -150,9 +146,16 @@ def train(
             state.advance(loss.item() / accelerator.num_processes, batch["skipped"])
             bar.update(task, completed=state.step, loss=f"{state.loss:.3f}", skipped=state.skipped)
             accelerator.log({"loss": state.loss, "learning_rate": schedule.get_last_lr()[0]}, step=state.step)
-    if accelerator.is_main_process:
+    if last and accelerator.is_main_process:
         write_report(recipe, state)
+    # DistributedDataParallel goes before the process group: as the group's last owner it would wait, with Python's lock
+    # held, for a thread of gloo that waits for this lock.
+    del student
+    accelerator.free_memory()
     accelerator.end_training()
+    if not last:
+        bar.console.print(f"stopped after step {state.step}, which is saved: go on with --resume")
+        raise SystemExit(128 + signal.SIGTERM)
     return state
 
 
