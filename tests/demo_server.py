@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -61,5 +62,9 @@ class Demo:
 
     def files(self) -> list[str]:
         """All files on its disk that are not empty; Gradio leaves empty ones."""
-        found = (path for path in self.uploads.rglob("*") if path.is_file() and path.stat().st_size)
-        return sorted(str(path.relative_to(self.uploads)) for path in found)
+        found = []
+        for parent, _, names in os.walk(self.uploads):
+            for file in (Path(parent, name) for name in names):
+                with suppress(FileNotFoundError):  # deleted in the meantime
+                    found += [str(file.relative_to(self.uploads))] if file.stat().st_size else []
+        return sorted(found)

@@ -1,5 +1,6 @@
 """The benchmark of the training measures what it says, on a corpus made here."""
 
+import re
 import time
 
 import pytest
@@ -44,3 +45,21 @@ def test_the_rate_of_a_command_leaves_out_the_start_of_its_processes(recipe, mod
     start = time.perf_counter()
     rate = throughput.command(recipe, module, 1, *arguments)
     assert rate > 8 / (time.perf_counter() - start), "8 clips are labelled, or trained on"
+
+
+def test_the_table_has_a_row_for_each_measurement(recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(throughput, "SECONDS", 0.1)
+    monkeypatch.setattr(throughput, "CROP_SECONDS", 0.5)
+    monkeypatch.setattr(throughput, "command", lambda recipe, module, processes, *_: 1000.0 * processes)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(recipe.to_yaml(), encoding="utf-8")
+    throughput.main(file)
+    cells = [
+        re.split(r"\s*[│|]\s*", line)[1:3]
+        for line in capsys.readouterr().out.splitlines()
+        if re.search(r"\d\s*[│|]$", line)
+    ]
+    rows = {name: int(clips) for name, clips in cells}
+    assert (rows["annotation, 1 processes"], rows["annotation, 2 processes"]) == (1000, 2000)
+    assert {name.partition(",")[0] for name in rows} >= {"loading", "training step of wav2small"}
+    assert all(clips > 0 for clips in rows.values())
