@@ -34,7 +34,7 @@ def formant_of(clip: np.ndarray) -> float:
 
 
 def changed(seed: int = 0, **ranges) -> np.ndarray:
-    still = {"pitch": (1, 1), "formants": (1, 1), "tempo": (1, 1), "effort_db": (0, 0)}
+    still = {"pitch": (1, 1), "pitch_range": (1, 1), "formants": (1, 1), "tempo": (1, 1), "effort_db": (0, 0)}
     settings = Voice.model_validate({"probability": 1, **still, **ranges})
     return change_voice(vowel(), settings, np.random.default_rng(seed))
 

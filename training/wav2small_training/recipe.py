@@ -116,6 +116,8 @@ class Voice(Entry):
     Attributes:
         probability: of each of the changes, on its own; 0 turns all of them off.
         pitch: lowest and highest factor of the pitch; the formants stay.
+        pitch_range: lowest and highest factor of how far the pitch moves about its median, in octaves: from flat to
+            lively; the formants stay.
         formants: lowest and highest factor of the formant frequencies, as between larger and smaller speakers; the
             pitch stays.
         tempo: lowest and highest factor of the speed of speaking; pitch and formants stay.
@@ -124,6 +126,7 @@ class Voice(Entry):
 
     probability: Share = 0.0
     pitch: tuple[Positive, Positive] = (0.75, 1.33)
+    pitch_range: tuple[Positive, Positive] = (0.4, 1.8)
     formants: tuple[Positive, Positive] = (0.85, 1.18)
     tempo: tuple[Positive, Positive] = (0.72, 1.4)
     effort_db: tuple[float, float] = (-4.0, 4.0)
@@ -137,7 +140,7 @@ class Augmentation(Entry):
     from its recording becomes robust to them, see `teacher_input`.
 
     Attributes:
-        voice: pitch, formants, tempo and effort of the voice.
+        voice: pitch and its range, formants, tempo and effort of the voice.
         speed: speed perturbation (Ko et al. 2015): tempo, pitch and formants change together, by a factor from
             `speed_range`.
         speed_range: lowest and highest factor.
