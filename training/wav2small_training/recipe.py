@@ -116,17 +116,19 @@ class Voice(Entry):
     Attributes:
         probability: of each of the changes, on its own; 0 turns all of them off.
         pitch: lowest and highest factor of the pitch; the formants stay.
-        pitch_range: lowest and highest factor of how far the pitch moves about its median, in octaves: from flat to
-            lively; the formants stay.
+        pitch_range: lowest and highest factor of how far the pitch moves about its median, in octaves: flat voices
+            below 1, lively ones above it; the formants stay.
         formants: lowest and highest factor of the formant frequencies, as between larger and smaller speakers; the
             pitch stays.
         tempo: lowest and highest factor of the speed of speaking; pitch and formants stay.
         effort_db: lowest and highest tilt of the spectrum, in dB per octave: soft to loud voices.
     """
 
+    later = frozenset({"pitch_range"})
+
     probability: Share = 0.0
     pitch: tuple[Positive, Positive] = (0.75, 1.33)
-    pitch_range: tuple[Positive, Positive] = (0.4, 1.8)
+    pitch_range: tuple[Positive, Positive] = (1.0, 1.0)
     formants: tuple[Positive, Positive] = (0.85, 1.18)
     tempo: tuple[Positive, Positive] = (0.72, 1.4)
     effort_db: tuple[float, float] = (-4.0, 4.0)

@@ -7,6 +7,7 @@ from wav2small.models.adv import SAMPLING_RATE
 
 FRAME, HOP = 1024, 160  # samples: 64 ms, so three periods of the lowest pitch, every 10 ms
 LOWEST, HIGHEST = 65.0, 450.0  # in Hz
+BAND = 1000.0  # in Hz: above it, periods that are no whole number of samples would not correlate
 LEAST_CORRELATION = 0.6  # of a voiced frame with itself, one period later
 SOFTEST_DB = -35.0  # of a voiced frame, relative to the loudest one
 OCTAVE_COST = 0.02  # of the correlation, for each octave that the pitch is lower: its multiples correlate as well
@@ -60,6 +61,7 @@ def pitch_track(clip: np.ndarray) -> np.ndarray:
 
 
 def _autocorrelation(frames: np.ndarray) -> np.ndarray:
-    """(..., samples) of each frame, by its power spectrum."""
-    spectrum = np.fft.rfft(frames, 2 * FRAME)
-    return np.fft.irfft(np.abs(spectrum) ** 2)[..., :FRAME]
+    """(..., samples) of each frame below `BAND`, by its power spectrum."""
+    power = np.abs(np.fft.rfft(frames, 2 * FRAME)) ** 2
+    power[..., round(BAND * 2 * FRAME / SAMPLING_RATE) :] = 0
+    return np.fft.irfft(power)[..., :FRAME]

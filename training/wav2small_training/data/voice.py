@@ -31,12 +31,15 @@ def change_voice(clip: np.ndarray, settings: Voice, random: np.random.Generator)
     Returns:
         (samples / tempo,) float32.
     """
-    pitch, span, formants, tempo = (
-        float(np.exp(random.uniform(*np.log(limits)))) if random.random() < settings.probability else 1.0
-        for limits in (settings.pitch, settings.pitch_range, settings.formants, settings.tempo)
-    )
+
+    def factor_from(limits: tuple[float, float]) -> float:
+        drawn = random.random() < settings.probability
+        return float(np.exp(random.uniform(*np.log(limits)))) if drawn else 1.0
+
+    pitch, formants, tempo = map(factor_from, (settings.pitch, settings.formants, settings.tempo))
     effort = random.uniform(*settings.effort_db) if random.random() < settings.probability else 0.0
-    if span == 1:
+    span = 1.0 if settings.pitch_range == (1, 1) else factor_from(settings.pitch_range)
+    if span == 1 or len(clip) < 2 * WINDOW:
         # resampling moves pitch and formants together and changes the length: both are put right afterwards
         changed = clip if pitch == 1 else soxr.resample(clip, SAMPLING_RATE * pitch, SAMPLING_RATE)
         return shape_spectrum(stretch(changed, pitch / tempo), formants / pitch, effort)
