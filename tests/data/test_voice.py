@@ -6,6 +6,7 @@ from conftest import RATE
 from scipy.signal import lfilter
 
 from wav2small.models.audio import read_audio
+from wav2small_training.data import pitch
 from wav2small_training.data.pitch import pitch_track, relative_pitch
 from wav2small_training.data.voice import change_voice, shape_spectrum, stretch
 from wav2small_training.recipe import Voice
@@ -104,6 +105,11 @@ def test_range_pitch_and_tempo_change_together():
     assert np.nanmedian(octaves) == pytest.approx(np.log2(1.2), abs=0.04)
     assert np.ptp(np.nanquantile(octaves, [0.05, 0.95])) == pytest.approx(0.3, rel=0.2)
     assert len(after) == len(before) / 1.25
+
+
+def test_two_voices_far_apart_have_no_common_intonation(monkeypatch):
+    monkeypatch.setattr(pitch, "pitch_track", lambda clip: np.tile([66.0, 449.0], 50))
+    assert (relative_pitch(vowel()) == 1).all()
 
 
 @pytest.mark.parametrize("name", ["rain_esc10", "silence"])

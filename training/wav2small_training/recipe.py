@@ -117,7 +117,7 @@ class Voice(Entry):
         probability: of each of the changes, on its own; 0 turns all of them off.
         pitch: lowest and highest factor of the pitch; the formants stay.
         pitch_range: lowest and highest factor of how far the pitch moves about its median, in octaves: flat voices
-            below 1, lively ones above it; the formants stay.
+            below 1, lively ones above it, such as 0.4 and 1.8; the formants stay. Default: unchanged.
         formants: lowest and highest factor of the formant frequencies, as between larger and smaller speakers; the
             pitch stays.
         tempo: lowest and highest factor of the speed of speaking; pitch and formants stay.

@@ -12,7 +12,7 @@ LEAST_CORRELATION = 0.6  # of a voiced frame with itself, one period later
 SOFTEST_DB = -35.0  # of a voiced frame, relative to the loudest one
 OCTAVE_COST = 0.02  # of the correlation, for each octave that the pitch is lower: its multiples correlate as well
 LARGEST = np.log(1.7)  # of a move about the median: what is farther away is taken for an error of an octave
-SMOOTHNESS = 3  # frames
+LEAST_VOICED, SMOOTHNESS = 10, 3  # frames
 
 
 def relative_pitch(clip: np.ndarray) -> np.ndarray:
@@ -22,14 +22,14 @@ def relative_pitch(clip: np.ndarray) -> np.ndarray:
         clip: (samples,) at 16 kHz.
 
     Returns:
-        (samples,) from 1/1.7 to 1.7; 1 where a clip has fewer than 10 voiced frames.
+        (samples,) from 1/1.7 to 1.7; 1 throughout where fewer than 10 frames are voiced.
     """
     pitch = pitch_track(clip)
     voiced = np.flatnonzero(np.isfinite(pitch))
-    if len(voiced) < 10:
-        return np.ones(len(clip))
-    moves = np.log(pitch[voiced] / np.median(pitch[voiced]))
+    moves = np.log(pitch[voiced] / np.median(pitch[voiced])) if len(voiced) else np.zeros(0)
     voiced, moves = voiced[np.abs(moves) < LARGEST], moves[np.abs(moves) < LARGEST]
+    if len(voiced) < LEAST_VOICED:
+        return np.ones(len(clip))
     smooth = gaussian_filter1d(np.interp(np.arange(len(pitch)), voiced, median_filter(moves, 5)), SMOOTHNESS)
     return np.exp(np.interp(np.arange(len(clip)), FRAME / 2 + HOP * np.arange(len(pitch)), smooth))
 

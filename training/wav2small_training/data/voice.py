@@ -1,4 +1,4 @@
-"""Changes of a voice, each on its own: pitch, its range, formants, tempo and effort. A listener hears them as meant.
+"""Changes of a voice: pitch and its range, formants, tempo and effort, each on its own. They change how a clip sounds.
 
 Resampling, WSOLA and a warped spectral envelope keep the voice natural. A vocoder (WORLD) was tried: it alone, with
 nothing changed, lowers the valence that a teacher predicts by .03 to .05, and takes five times as long.
