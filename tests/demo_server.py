@@ -62,9 +62,11 @@ class Demo:
 
     def files(self) -> list[str]:
         """All files on its disk that are not empty; Gradio leaves empty ones."""
+        from wav2small_demo.uploads import files_in  # needs Gradio
+
         found = []
-        for parent, _, names in os.walk(self.uploads):
-            for file in (Path(parent, name) for name in names):
-                with suppress(FileNotFoundError):  # deleted in the meantime
-                    found += [str(file.relative_to(self.uploads))] if file.stat().st_size else []
+        for file in files_in(self.uploads):
+            with suppress(FileNotFoundError):  # deleted in the meantime
+                if file.stat().st_size:
+                    found.append(str(file.relative_to(self.uploads)))
         return sorted(found)

@@ -55,11 +55,7 @@ def test_the_table_has_a_row_for_each_measurement(recipe, tmp_path, monkeypatch,
     file = tmp_path / "recipe.yaml"
     file.write_text(recipe.to_yaml(), encoding="utf-8")
     throughput.main(file)
-    cells = [
-        re.split(r"\s*[│|]\s*", line)[1:3]
-        for line in capsys.readouterr().out.splitlines()
-        if re.search(r"\d\s*[│|]$", line)
-    ]
+    cells = re.findall(r"[│|] (\S.*?) +[│|] +(\d+) +[│|]", capsys.readouterr().out)
     rows = {name: int(clips) for name, clips in cells}
     assert (rows["annotation, 1 processes"], rows["annotation, 2 processes"]) == (1000, 2000)
     assert {name.partition(",")[0] for name in rows} >= {"loading", "training step of wav2small"}

@@ -14,21 +14,24 @@ from wav2small_training.recipe import Voice
 PITCH, FORMANT, BANDWIDTH = 125.0, 1200.0, 500.0  # in Hz
 
 
+def resonance(pulses: np.ndarray) -> np.ndarray:
+    """Pulses through one resonance."""
+    radius, angle = np.exp(-np.pi * BANDWIDTH / RATE), 2 * np.pi * FORMANT / RATE
+    return (0.3 * lfilter([1], [1, -2 * radius * np.cos(angle), radius**2], pulses)).astype(np.float32)
+
+
 def vowel(seconds: float = 1.0) -> np.ndarray:
     """Pulses at one pitch through one resonance."""
     pulses = np.zeros(int(seconds * RATE))
     pulses[:: round(RATE / PITCH)] = 1
-    radius, angle = np.exp(-np.pi * BANDWIDTH / RATE), 2 * np.pi * FORMANT / RATE
-    return (0.3 * lfilter([1], [1, -2 * radius * np.cos(angle), radius**2], pulses)).astype(np.float32)
+    return resonance(pulses)
 
 
 def gliding_vowel(depth: float, seconds: float = 2.0) -> np.ndarray:
     """The same resonance; the pitch goes up and down by `depth` octaves, once a second."""
     times = np.arange(int(seconds * RATE)) / RATE
     periods = np.cumsum(PITCH * 2 ** (depth * np.sin(2 * np.pi * times)) / RATE)
-    pulses = np.diff(np.floor(periods), prepend=0)
-    radius, angle = np.exp(-np.pi * BANDWIDTH / RATE), 2 * np.pi * FORMANT / RATE
-    return (0.3 * lfilter([1], [1, -2 * radius * np.cos(angle), radius**2], pulses)).astype(np.float32)
+    return resonance(np.diff(np.floor(periods), prepend=0))
 
 
 def pitch_of(clip: np.ndarray) -> float:

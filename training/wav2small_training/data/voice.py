@@ -38,6 +38,7 @@ def change_voice(clip: np.ndarray, settings: Voice, random: np.random.Generator)
 
     pitch, formants, tempo = map(factor_from, (settings.pitch, settings.formants, settings.tempo))
     effort = random.uniform(*settings.effort_db) if random.random() < settings.probability else 0.0
+    # where no range is asked for none is drawn: recipes without it render the same clips as before it was there
     span = 1.0 if settings.pitch_range == (1, 1) else factor_from(settings.pitch_range)
     if span == 1 or len(clip) < 2 * WINDOW:
         # resampling moves pitch and formants together and changes the length: both are put right afterwards
@@ -140,7 +141,8 @@ def shape_spectrum(clip: np.ndarray, formants: float | np.ndarray, effort_db: fl
         factors = np.broadcast_to(formants, len(clip))[times]  # (frames,)
         places = np.clip(np.arange(len(envelope))[:, None] / factors, 0, len(envelope) - 1)
         low, frames = np.minimum(places.astype(int), len(envelope) - 2), np.arange(len(times))
-        warped = envelope[low, frames] * (1 - places + low) + envelope[low + 1, frames] * (places - low)
+        share = places - low
+        warped = envelope[low, frames] * (1 - share) + envelope[low + 1, frames] * share
         gain = gain + np.clip(warped - envelope, -LARGEST_GAIN, LARGEST_GAIN)
     shaped = istft(spectrum * np.exp(gain), SAMPLING_RATE, nperseg=FRAME, noverlap=FRAME - HOP)[1]
     return np.asarray(shaped[: len(clip)], np.float32)
